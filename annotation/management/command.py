@@ -1,0 +1,47 @@
+"""What all of Prefloop's commands share: bad input gets one sentence and exit code 2; --json for programs."""
+
+import json
+import os
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from annotation.errors import InputError
+from annotation.run_folders import plain
+
+# Many threads that spin while they wait slow each other down on a shared machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+class PipelineCommand(BaseCommand):
+    """A command of the pipeline: implement `add_options` and `run`.
+
+    `run` returns the numbers worth printing; with `--json` they are the last line, as JSON.
+    """
+
+    requires_system_checks: list[str] = []
+
+    def add_options(self, parser: ArgumentParser) -> None:
+        """Declare the command's own arguments."""
+
+    def run(self, options: dict[str, Any]) -> Mapping[str, Any]:
+        raise NotImplementedError
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print the result as one line of JSON, last")
+        self.add_options(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            result = self.run(options)
+        except InputError as error:
+            raise CommandError(str(error), returncode=2) from error
+        except KeyboardInterrupt:
+            raise CommandError("interrupted.", returncode=130) from None
+        if options["json"]:
+            self.stdout.write(json.dumps(plain(result), ensure_ascii=False))
+        else:
+            for name, value in plain(result).items():
+                self.stdout.write(f"{name}: {value}")
