@@ -1,0 +1,49 @@
+# `make demo` runs the whole loop, `make test` the tests; both set everything up by themselves.
+PYTHON ?= python3.11
+# The index that torch comes from, for example that of the CPU builds (see the README); empty for pip's own.
+TORCH_INDEX ?=
+VENV := .venv
+RUN := $(VENV)/bin/python
+SERVE_DATABASE ?= runs/demo/annotation.sqlite3
+SERVE_ADDRESS ?= 127.0.0.1:8000
+export OMP_WAIT_POLICY := PASSIVE
+
+.PHONY: setup demo controls test check serve bench clean
+
+setup: $(VENV)/.installed
+
+# Installed again only when the requirements change.
+$(VENV)/.installed: requirements.txt requirements-dev.txt
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check \
+		$(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' requirements.txt)"
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+demo: setup
+	$(RUN) manage.py demo
+
+controls: setup
+	$(RUN) manage.py demo --controls
+
+test: setup
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	HF_HUB_OFFLINE=1 $(RUN) -m pytest
+
+check: setup
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	HF_HUB_OFFLINE=1 $(RUN) -m pytest -m "not slow"
+
+serve: setup
+	PREFLOOP_DATABASE=$(SERVE_DATABASE) $(RUN) manage.py migrate --verbosity 0
+	PREFLOOP_DATABASE=$(SERVE_DATABASE) $(RUN) manage.py serve --bind $(SERVE_ADDRESS)
+
+bench: setup
+	$(RUN) -m tests.bench
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,43 @@
+"""`manage.py evaluate_reward_model MODEL EXPORT`: how well a reward model predicts votes."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from annotation.errors import InputError
+from annotation.management.command import PipelineCommand
+from annotation.records import SPLITS, read_preferences
+from reward_models.management.evaluation import Score, evaluate_on_votes
+from reward_models.scoring import load_scorer
+
+
+class Command(PipelineCommand):
+    help = "Pair accuracy, pooled AUC, log loss and calibration on an export's votes, with intervals."
+
+    def add_options(self, parser: ArgumentParser) -> None:
+        parser.add_argument("model", type=Path, help="a folder that train_reward_model wrote")
+        parser.add_argument("export", type=Path, help="a folder that export_judgments wrote")
+        parser.add_argument("--split", choices=SPLITS, default="test")
+        parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+        parser.add_argument("--world", type=Path, help="of commongen-mini: adds the gold judge's scores as a ceiling")
+
+    def run(self, options: dict[str, Any]) -> dict[str, Any]:
+        pairs = [pair for pair in read_preferences(options["export"]) if pair.split == options["split"]]
+        if not pairs:
+            raise InputError(f"{options['export']} has no pair in the {options['split']} split.")
+        scorers: dict[str, Score] = {"reward model": load_scorer(options["model"])}
+        if options["world"]:
+            scorers["gold"] = gold_score(options["world"])
+        return evaluate_on_votes(pairs, scorers, options["seed"])
+
+
+def gold_score(world: Path) -> Score:
+    """The gold judge's utility as a scorer: what no model of these votes can beat by much."""
+    from rl.tasks.commongen_mini.judge import load_judge
+
+    judge = load_judge(world)
+    return lambda prompts, completions: np.array(
+        [judge(prompt, text).utility for prompt, text in zip(prompts, completions, strict=True)]
+    )

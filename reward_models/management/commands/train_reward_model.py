@@ -1,0 +1,62 @@
+"""`manage.py train_reward_model EXPORT --base-model M --output DIR`: votes become a reward model."""
+
+import dataclasses
+import typing
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from annotation.management.command import PipelineCommand
+from annotation.records import read_preferences
+from annotation.run_folders import open_run
+from reward_models.dataset import shuffle_votes, split_pairs
+from reward_models.model import Layout
+from reward_models.train import Loss, RewardModelConfig, train_reward_model
+
+NUMBERS = {
+    "learning_rate": "of AdamW",
+    "batch": "pairs a step",
+    "epochs": "at most",
+    "patience": "epochs without a better validation loss before stopping",
+    "dropout": "share of units",
+    "seed": "draws batches and dropout",
+}
+
+
+class Command(PipelineCommand):
+    help = "Train a T5 preference model on an export's votes; the best epoch lands in DIR/model."
+
+    def add_options(self, parser: ArgumentParser) -> None:
+        parser.add_argument("export", type=Path, help="a folder that export_judgments wrote")
+        parser.add_argument("--base-model", required=True, help="an encoder-decoder: folder or hub name")
+        parser.add_argument(
+            "--layout",
+            choices=typing.get_args(Layout),
+            default="decoder",
+            help="decoder: the completion is read by the decoder; encoder: the paper's, for pretrained models",
+        )
+        parser.add_argument("--loss", choices=typing.get_args(Loss), default="bradley-terry")
+        defaults = {field.name: field.default for field in dataclasses.fields(RewardModelConfig)}
+        for name, text in NUMBERS.items():
+            default = defaults[name]
+            parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, help=text)
+        parser.add_argument(
+            "--shuffle-votes",
+            type=int,
+            metavar="SEED",
+            help="a control: exchange both sides' votes in half of the pairs",
+        )
+        parser.add_argument("--output", type=Path, required=True)
+
+    def run(self, options: dict[str, Any]) -> dict[str, Any]:
+        chosen = {name: options[name] for name in ("base_model", "layout", "loss", *NUMBERS)}
+        config = RewardModelConfig(**chosen)
+        preferences = read_preferences(options["export"])
+        if options["shuffle_votes"] is not None:
+            preferences = shuffle_votes(preferences, options["shuffle_votes"])
+        splits = split_pairs(preferences)
+        base = Path(config.base_model)
+        inputs = [options["export"], *([base] if base.exists() else [])]
+        recorded = {"shuffle_votes": options["shuffle_votes"], "reward_model": config}
+        with open_run(options["output"], config=recorded, inputs=inputs, seed=config.seed) as folder:
+            return train_reward_model(config, splits, folder)

@@ -1,0 +1,152 @@
+"""The preference reward model: a T5 that says "good" or "bad" of a completion, given its prompt.
+
+Score s(x, y) = logit("good") − logit("bad"), read at one decoder position:
+
+- layout `encoder`, the paper's: prompt and completion in the encoder, read at the first decoder step;
+- layout `decoder`: the prompt in the encoder, the completion in the decoder, read after its EOS. A small model that
+  was trained to write completions can learn this one; it learns nothing from the other.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from annotation.errors import InputError
+
+Layout = Literal["encoder", "decoder"]
+SETTINGS_FILE = "preference_model.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSettings:
+    """How the score is read, and its mean and spread on completions like those that people judged.
+
+    mean, temperature: σ((s − mean) / temperature) is the preference as a reward in (0, 1).
+    """
+
+    layout: Layout
+    good: str = "good"
+    bad: str = "bad"
+    mean: float = 0.0
+    temperature: float = 1.0
+    max_prompt_tokens: int = 256
+    max_completion_tokens: int = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one pass gives. scores (B,); of the decoder's response, logits (B, T, V), ids (B, T) and is_response (B, T);
+    T is 0 in the layout `encoder`."""
+
+    scores: Tensor
+    response_logits: Tensor
+    response_ids: Tensor
+    is_response: Tensor
+
+    def response_losses(self) -> Tensor:
+        """Mean cross-entropy a token (B,) of the response as text, in nats."""
+        losses = F.cross_entropy(self.response_logits.transpose(1, 2), self.response_ids, reduction="none")
+        return (losses * self.is_response).sum(dim=1) / self.is_response.sum(dim=1).clamp(min=1)
+
+
+class PreferenceModel(torch.nn.Module):
+    """A T5-type model with the score s(x, y)."""
+
+    def __init__(self, network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, settings: ScoreSettings) -> None:
+        super().__init__()
+        if not network.config.is_encoder_decoder:
+            raise InputError(f"a {network.config.model_type} model has no encoder; expected an encoder-decoder.")
+        self.network, self.tokenizer, self.settings = network, tokenizer, settings
+        self.verdict_ids = [_single_token(tokenizer, word) for word in (settings.good, settings.bad)]
+
+    def forward(self, prompts: Sequence[str], completions: Sequence[str]) -> Tensor:
+        """Scores (B,) in nats: the log-odds of "good" against "bad"."""
+        return self.read(prompts, completions).scores
+
+    def read(self, prompts: Sequence[str], completions: Sequence[str]) -> "Reading":
+        eos = self.tokenizer.eos_token_id
+        prompt_ids = self._token_ids(prompts, self.settings.max_prompt_tokens)
+        completion_ids = self._token_ids(completions, self.settings.max_completion_tokens)
+        if self.settings.layout == "encoder":
+            # One EOS between prompt and completion, one after: where the prompt ends must be beyond doubt.
+            inputs = [[*x, eos, *y, eos] for x, y in zip(prompt_ids, completion_ids, strict=True)]
+            return self._read_after(inputs, [[] for _ in inputs])
+        return self._read_after([[*row, eos] for row in prompt_ids], [[*row, eos] for row in completion_ids])
+
+    def _read_after(self, inputs: Sequence[list[int]], responses: Sequence[list[int]]) -> "Reading":
+        """Run the network on encoder `inputs`, and read the verdict after the decoder has read `responses`."""
+        input_ids, is_input = self._pad(inputs)
+        response_ids, is_response = self._pad(responses)
+        start = response_ids.new_full((len(response_ids), 1), self.network.config.decoder_start_token_id)
+        decoder_ids = torch.cat([start, response_ids], dim=1)
+        # The decoder is causal and padded on the right, so padding cannot reach the position that is read.
+        logits = self.network(
+            input_ids=input_ids,
+            attention_mask=is_input.long(),
+            decoder_input_ids=decoder_ids,
+            decoder_attention_mask=torch.ones_like(decoder_ids),
+            use_cache=False,
+        ).logits.float()
+        rows = torch.arange(len(decoder_ids), device=decoder_ids.device)
+        verdict = logits[rows, is_response.sum(dim=1)]
+        good, bad = self.verdict_ids
+        return Reading(verdict[:, good] - verdict[:, bad], logits[:, :-1], response_ids, is_response)
+
+    def _token_ids(self, texts: Sequence[str], limit: int) -> list[list[int]]:
+        """Ids without special tokens; a longer prompt loses its beginning, and a longer completion is refused."""
+        rows: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        return [row[-limit:] for row in rows]
+
+    def _pad(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Ids (B, L) padded on the right, and which of them count."""
+        device = self.network.device
+        lengths = torch.tensor([len(row) for row in rows], device=device)
+        tensors = [torch.tensor(row, dtype=torch.long) for row in rows]
+        padded = torch.nn.utils.rnn.pad_sequence(tensors, True, self.tokenizer.pad_token_id).to(device)
+        return padded, torch.arange(padded.shape[1], device=device) < lengths[:, None]
+
+
+def _single_token(tokenizer: PreTrainedTokenizerBase, word: str) -> int:
+    ids = tokenizer(word, add_special_tokens=False)["input_ids"]
+    if len(ids) != 1 or ids[0] == tokenizer.unk_token_id:
+        raise InputError(f"the verdict {word!r} is {len(ids)} tokens of this tokenizer; expected exactly one.")
+    return int(ids[0])
+
+
+def load_base_model(base_model: str, settings: ScoreSettings) -> PreferenceModel:
+    """An untrained preference model on the encoder-decoder at `base_model`, a folder or a hub name."""
+    try:
+        config = AutoConfig.from_pretrained(base_model)
+        if not config.is_encoder_decoder:
+            raise InputError(f"{base_model} is a {config.model_type} model; expected an encoder-decoder such as T5.")
+        network = AutoModelForSeq2SeqLM.from_pretrained(base_model)
+        tokenizer = AutoTokenizer.from_pretrained(base_model)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{base_model} is not a model checkpoint that can be loaded: {reason}") from None
+    return PreferenceModel(network, tokenizer, settings)
+
+
+def save_model(model: PreferenceModel, folder: Path) -> None:
+    model.network.save_pretrained(folder)
+    model.tokenizer.save_pretrained(folder)
+    (folder / SETTINGS_FILE).write_text(json.dumps(asdict(model.settings), indent=2) + "\n", encoding="utf-8")
+
+
+def load_model(folder: Path) -> PreferenceModel:
+    """The preference model that `save_model` wrote."""
+    path = folder / SETTINGS_FILE
+    try:
+        settings = ScoreSettings(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise InputError(f"{folder} holds no {SETTINGS_FILE}; expected a model of train_reward_model.") from None
+    except (json.JSONDecodeError, TypeError) as error:
+        raise InputError(f"{path} cannot be read: {error}.") from None
+    return load_base_model(str(folder), settings)

@@ -1,0 +1,187 @@
+"""The reward model: its score by brute force, its losses by hand, and what it learns."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from annotation.errors import InputError
+from annotation.run_folders import open_run
+from reward_models.dataset import PairSplits, shuffle_votes, split_pairs, vote_fraction
+from reward_models.model import PreferenceModel, ScoreSettings, load_base_model, load_model, save_model
+from reward_models.scoring import Scorer, load_scorer
+from reward_models.train import RewardModelConfig, pair_loss, score_pairs, train_reward_model
+from rl.from_scratch import build_small_t5, train_tokenizer
+from tests.reward_models.pairs import WORDS, make_pair, make_pairs
+
+TEXTS = [f"say {word} number {number}" for word in WORDS for number in range(400)] + [f"{word}." for word in WORDS]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("base")
+    tokenizer = train_tokenizer(TEXTS)
+    build_small_t5(tokenizer, seed=0, width=32, layers=1, heads=2).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def untrained(base: Path, layout: str = "decoder") -> PreferenceModel:
+    return load_base_model(str(base), ScoreSettings(layout=layout)).eval()  # type: ignore[arg-type]
+
+
+@torch.no_grad()
+def test_the_decoder_layout_is_a_plain_forward_pass(base: Path) -> None:
+    model = untrained(base)
+    prompt, completion = "say red number 1", "red blue."
+    tokenizer = model.tokenizer
+    read = tokenizer(completion, return_tensors="pt")["input_ids"]  # ends with EOS
+    decoder_ids = torch.cat([torch.tensor([[0]]), read], dim=1)
+    logits = model.network(
+        input_ids=tokenizer(prompt, return_tensors="pt")["input_ids"], decoder_input_ids=decoder_ids
+    ).logits[0, -1]
+    good, bad = (tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in ("good", "bad"))
+    expected = (logits[good] - logits[bad]).item()
+    assert model([prompt], [completion]).item() == pytest.approx(expected, abs=1e-5)  # float32 sums in another order
+
+
+@torch.no_grad()
+def test_the_encoder_layout_reads_the_first_decoder_step(base: Path) -> None:
+    model = untrained(base, "encoder")
+    tokenizer = model.tokenizer
+    ids = tokenizer("say red")["input_ids"] + tokenizer("red.")["input_ids"]  # each ends with EOS
+    logits = model.network(input_ids=torch.tensor([ids]), decoder_input_ids=torch.tensor([[0]])).logits[0, 0]
+    good, bad = model.verdict_ids
+    assert model(["say red"], ["red."]).item() == pytest.approx((logits[good] - logits[bad]).item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("layout", ["encoder", "decoder"])
+def test_a_score_does_not_depend_on_its_batch(base: Path, layout: str) -> None:
+    model = untrained(base, layout)
+    prompts = ["say red number 1", "say blue", "say green number 12 red blue"]
+    completions = ["red.", "blue green red white black.", ""]
+    together = Scorer(model, batch=3)(prompts, completions)
+    alone = [Scorer(model)([prompt], [text])[0] for prompt, text in zip(prompts, completions, strict=True)]
+    np.testing.assert_allclose(together, alone, atol=1e-5)  # float32 sums in another order
+
+
+def test_the_prompt_matters(base: Path) -> None:
+    model = untrained(base)
+    scores = Scorer(model)(["say red number 1", "say blue number 7"], ["red."] * 2)
+    assert scores[0] != scores[1]
+
+
+def test_swapping_a_pair_negates_the_difference_of_scores(base: Path) -> None:
+    model = untrained(base)
+    pair = make_pair(1, "train")
+    swapped = replace(pair, completion_a=pair.completion_b, completion_b=pair.completion_a)
+    first, second = score_pairs(model, [pair, swapped])
+    difference = first - second
+    assert difference[0].item() == pytest.approx(-difference[1].item(), abs=1e-5)
+
+
+def test_a_vote_fraction_is_smoothed_and_counts_ties_half() -> None:
+    pair = replace(make_pair(1, "train"), votes_a=2, votes_b=1, votes_tie=1)
+    assert vote_fraction(pair) == (2 + 0.5 + 0.5) / (4 + 1)
+    assert vote_fraction(make_pair(1, "train")) == 3.5 / 4
+
+
+def test_both_losses_are_as_worked_by_hand(base: Path) -> None:
+    model = untrained(base)
+    pair = make_pair(1, "train")
+    score_a, score_b = (score.item() for score in score_pairs(model, [pair]))
+    target = 3.5 / 4
+
+    def cross_entropy(logit: float, share: float) -> float:
+        return -share * math.log(1 / (1 + math.exp(-logit))) - (1 - share) * math.log(1 / (1 + math.exp(logit)))
+
+    centred = 0.01 * (score_a + score_b) ** 2
+    config = RewardModelConfig("unused", language_weight=0.0)
+    bradley_terry = cross_entropy(score_a - score_b, target) + centred
+    assert pair_loss(model, [pair], config).item() == pytest.approx(bradley_terry, abs=1e-5)
+    pointwise = (cross_entropy(score_a, target) + cross_entropy(score_b, 1 - target)) / 2 + centred
+    config = replace(config, loss="classification")
+    assert pair_loss(model, [pair], config).item() == pytest.approx(pointwise, abs=1e-5)
+
+
+def test_the_language_term_is_the_preferred_completions_cross_entropy(base: Path) -> None:
+    model = untrained(base)
+    pair = make_pair(1, "train")
+    tokenizer = model.tokenizer
+    losses = []
+    for text in (pair.completion_a, pair.completion_b):
+        labels = tokenizer(text, return_tensors="pt")["input_ids"]
+        prompt_ids = tokenizer(pair.prompt, return_tensors="pt")["input_ids"]
+        losses.append(model.network(input_ids=prompt_ids, labels=labels).loss.item())
+    plain = pair_loss(model, [pair], RewardModelConfig("unused", language_weight=0.0)).item()
+    weighted = pair_loss(model, [pair], RewardModelConfig("unused", language_weight=0.4)).item()
+    assert weighted - plain == pytest.approx(0.4 * (losses[0] * 3.5 + losses[1] * 0.5) / 4, abs=1e-5)
+
+
+def test_training_learns_a_separable_preference_and_reloads_to_the_same_scores(base: Path, tmp_path: Path) -> None:
+    splits = PairSplits(
+        tuple(make_pairs(300, "train")), tuple(make_pairs(40, "validation", 300)), tuple(make_pairs(60, "test", 340))
+    )
+    config = RewardModelConfig(str(base), learning_rate=5e-3, batch=32, epochs=12, dropout=0.0)
+    with open_run(tmp_path / "run", config=config) as run:
+        summary = train_reward_model(config, splits, run)
+    scorer = load_scorer(tmp_path / "run")
+    first = scorer([pair.prompt for pair in splits.test], [pair.completion_a for pair in splits.test])
+    second = scorer([pair.prompt for pair in splits.test], [pair.completion_b for pair in splits.test])
+    correct = (first > second) == np.array([pair.label == "a" for pair in splits.test])
+    assert correct.mean() == 1.0
+    assert summary["validation_log_loss"] < math.log(2)
+    save_model(scorer.model, tmp_path / "copy")
+    again = Scorer(load_model(tmp_path / "copy").eval())
+    np.testing.assert_array_equal(again([splits.test[0].prompt], [splits.test[0].completion_a]), first[:1])
+    assert (again.mean, again.temperature) == (scorer.mean, scorer.temperature)
+
+
+def test_the_same_seed_trains_the_same_model(base: Path, tmp_path: Path) -> None:
+    splits = PairSplits(
+        tuple(make_pairs(40, "train")), tuple(make_pairs(10, "validation", 40)), tuple(make_pairs(10, "test", 50))
+    )
+    config = RewardModelConfig(str(base), epochs=1)
+    rows = []
+    for name in ("first", "second"):
+        with open_run(tmp_path / name, config=config) as run:
+            train_reward_model(config, splits, run)
+        rows.append((tmp_path / name / "metrics.jsonl").read_text())
+    assert rows[0] == rows[1]
+    assert len([json.loads(line) for line in rows[0].splitlines()]) == 2
+
+
+def test_shuffled_votes_keep_the_counts_and_lose_the_signal() -> None:
+    pairs = [make_pair(number, "train", 2, 1) for number in range(2000)]
+    shuffled = shuffle_votes(pairs, seed=1)
+    assert {(pair.votes_a, pair.votes_b, pair.label) for pair in shuffled} == {(2, 1, "a"), (1, 2, "b")}
+    share = np.mean([pair.label == "a" for pair in shuffled])
+    assert abs(share - 0.5) < 4 * 0.5 / 2000**0.5  # four standard errors of a fair coin
+
+
+def test_a_prompt_in_two_splits_is_refused() -> None:
+    pairs = [make_pair(1, "train"), make_pair(2, "validation"), replace(make_pair(1, "test"), pair="other")]
+    with pytest.raises(InputError, match="is in the train and the test split"):
+        split_pairs(pairs)
+    with pytest.raises(InputError, match="no pair with votes in its test split"):
+        split_pairs(pairs[:2])
+
+
+def test_a_model_without_an_encoder_and_a_folder_without_a_model_are_refused(tmp_path: Path) -> None:
+    GPT2LMHeadModel(GPT2Config(n_layer=1, n_head=1, n_embd=8, vocab_size=11)).save_pretrained(tmp_path / "gpt2")
+    with pytest.raises(InputError, match="expected an encoder-decoder"):
+        load_base_model(str(tmp_path / "gpt2"), ScoreSettings(layout="decoder"))
+    with pytest.raises(InputError, match="not a model checkpoint"):
+        load_base_model(str(tmp_path / "absent"), ScoreSettings(layout="decoder"))
+    with pytest.raises(InputError, match="expected a model of train_reward_model"):
+        load_model(tmp_path / "gpt2")
+
+
+def test_a_verdict_that_is_no_single_token_is_refused(base: Path) -> None:
+    with pytest.raises(InputError, match="the verdict 'superb'"):
+        load_base_model(str(base), ScoreSettings(layout="decoder", good="superb"))
