@@ -1,0 +1,160 @@
+"""The queue: claim, submit, give back, expire.
+
+Each of these is one short transaction. SQLite runs them one after another (BEGIN IMMEDIATE); elsewhere the rows that
+decide are locked. What may never happen is forbidden by the constraints in `models.py`, whatever happens here.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef
+from django.utils import timezone
+
+from annotation import statements
+from annotation.models import HIT, Assignment, Campaign, Judgment, Worker
+
+State, Kind = Assignment.State, Assignment.Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of a form: a value on a scale, or a choice with an optional strength."""
+
+    question: str
+    value: int | None = None
+    choice: str = ""
+    strength: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a worker has in hand after a submission; the same however often it was sent."""
+
+    assignment: str
+    kind: str
+    submitted_at: datetime
+
+
+@transaction.atomic
+def claim(campaign: Campaign, worker: Worker, now: datetime | None = None) -> Assignment | None:
+    """A lease on the first HIT, in publication order, with a free slot that the worker has not met; or None.
+
+    A worker who holds a lease already gets that one back, renewed. Whether another's lease still runs is judged
+    here, by the clock, so no scheduler is needed. Which HIT comes depends only on what was claimed before.
+    """
+    now = now or timezone.now()
+    leased_until = now + timedelta(minutes=campaign.lease_minutes)
+    held = statements.find_held(campaign, worker)
+    if held is not None:
+        Assignment.objects.filter(pk=held.pk, state=State.ACCEPTED).update(leased_until=leased_until)
+        return held
+    if campaign.state != Campaign.State.OPEN:
+        return None
+    expire_leases(campaign, now)
+    taken = statements.take_first_open_hit(campaign, worker)
+    if taken is None:
+        return None
+    hit_id, hit_key = taken
+    return Assignment.objects.create(
+        campaign=campaign,
+        hit_id=hit_id,
+        worker=worker,
+        slot=_lowest_free_slot(hit_id, campaign.raters_per_hit),
+        left=left_side(campaign, worker, hit_key) if campaign.kind == Campaign.Kind.PAIRWISE else "",
+        accepted_at=now,
+        leased_until=leased_until,
+    )
+
+
+def has_work(campaign: Campaign, worker: Worker) -> bool:
+    """Whether a claim would probably succeed now; nothing is claimed."""
+    if statements.find_held(campaign, worker) is not None:
+        return True
+    met = Assignment.objects.filter(worker=worker, hit=OuterRef("pk"))
+    open_hits = HIT.objects.filter(~Exists(met), campaign=campaign, free_slots__gt=0)
+    return campaign.state == Campaign.State.OPEN and open_hits.exists()
+
+
+def _lowest_free_slot(hit_id: int, raters_per_hit: int) -> int:
+    """The caller has taken a place on the HIT, so there is one; the unique (hit, slot) has the last word."""
+    return min(set(range(1, raters_per_hit + 1)) - statements.list_slots(hit_id))
+
+
+def left_side(campaign: Campaign, worker: Worker, hit_key: str) -> str:
+    """Which completion this worker sees left: a fair coin that falls the same way on every run of a seed."""
+    digest = hashlib.sha256(f"{campaign.seed}\x1f{worker.handle}\x1f{hit_key}".encode()).digest()
+    return "ab"[digest[0] & 1]
+
+
+def expire_leases(campaign: Campaign, now: datetime) -> int:
+    """Take back the slots of leases that have run out; returns how many."""
+    overdue = statements.list_overdue(campaign, now)
+    return sum(_end_lease(assignment, hit, State.EXPIRED) for assignment, hit in overdue)
+
+
+def _end_lease(assignment_id: int, hit_id: int, state: Assignment.State) -> bool:
+    """End a lease without work; False if it had ended already, so that no slot is freed twice."""
+    accepted = Assignment.objects.filter(pk=assignment_id, state=State.ACCEPTED)
+    if accepted.update(state=state, slot=None) != 1:
+        return False
+    HIT.objects.filter(pk=hit_id).update(free_slots=F("free_slots") + 1)
+    return True
+
+
+@transaction.atomic
+def give_back(assignment: Assignment) -> bool:
+    """Return a HIT unjudged; the worker will not meet it again. False if the lease was over already."""
+    return _end_lease(assignment.pk, assignment.hit_id, State.RETURNED)
+
+
+@transaction.atomic
+def submit(
+    assignment: Assignment, answers: Sequence[Answer], active_seconds: float | None = None, now: datetime | None = None
+) -> Receipt:
+    """Store the answers, once: a second submission changes nothing and gets the first one's receipt.
+
+    Work that comes after its lease was taken back counts if the HIT still has a free slot; otherwise it is kept as
+    surplus, and paid.
+    """
+    now = now or timezone.now()
+    elapsed = max(0.0, (now - assignment.accepted_at).total_seconds())
+    work = {
+        "state": State.SUBMITTED,
+        "submitted_at": now,
+        # Nobody was active for longer than they had the page.
+        "active_seconds": elapsed if active_seconds is None else min(active_seconds, elapsed),
+    }
+    kind = assignment.kind
+    # Of submissions that arrive together, one changes this row; the others find it changed.
+    if Assignment.objects.filter(pk=assignment.pk, state=State.ACCEPTED).update(**work) != 1:
+        current = Assignment.objects.select_for_update().select_related("campaign").get(pk=assignment.pk)
+        if current.submitted_at is not None:
+            return Receipt(current.token, current.kind, current.submitted_at)
+        slot = _retake_slot(current)
+        kind = current.kind if slot else Kind.SURPLUS
+        Assignment.objects.filter(pk=current.pk).update(**work, slot=slot, kind=kind)
+    Judgment.objects.bulk_create(
+        Judgment(assignment=assignment, question=a.question, value=a.value, choice=a.choice, strength=a.strength)
+        for a in answers
+    )
+    return Receipt(assignment.token, kind, now)
+
+
+def _retake_slot(assignment: Assignment) -> int | None:
+    """A slot for work whose lease is over, if its HIT still has one."""
+    open_hit = HIT.objects.filter(pk=assignment.hit_id, free_slots__gt=0)
+    if open_hit.update(free_slots=F("free_slots") - 1) != 1:
+        return None
+    return _lowest_free_slot(assignment.hit_id, assignment.campaign.raters_per_hit)
+
+
+@transaction.atomic
+def submit_and_claim(
+    assignment: Assignment, worker: Worker, answers: Sequence[Answer], active_seconds: float | None = None
+) -> tuple[Receipt, Assignment | None]:
+    """Submit, and claim the next HIT, with one commit: a worker's whole cycle costs the disk one write."""
+    receipt = submit(assignment, answers, active_seconds)
+    return receipt, claim(assignment.campaign, worker)

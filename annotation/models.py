@@ -1,0 +1,271 @@
+"""What the database holds. The promises of the queue are constraints here, not habits of the code above.
+
+- A worker meets a HIT once, whatever became of it: unique (worker, hit).
+- Never more than k raters on a HIT: an assignment that counts holds one of the slots 1..k, unique on its HIT.
+- One judgment per assignment and question, and no judgment is ever changed (a trigger, see migration 0002).
+"""
+
+import secrets
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import models
+from django.db.models import F, Q
+
+
+def new_token() -> str:
+    return secrets.token_hex(12)
+
+
+class Campaign(models.Model):
+    """One study: a task template, questions, instructions, pay, k raters per HIT."""
+
+    class Kind(models.TextChoices):
+        LIKERT = "likert"
+        PAIRWISE = "pairwise"
+
+    class State(models.TextChoices):
+        DRAFT = "draft"
+        OPEN = "open"
+        CLOSED = "closed"
+
+    name = models.SlugField(max_length=80, unique=True)
+    task = models.CharField(max_length=80)
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.DRAFT)
+    # The template as it was on the day of creation: a later edit of the folder changes no running study.
+    template = models.JSONField()
+    raters_per_hit = models.PositiveSmallIntegerField()
+    seed = models.BigIntegerField()
+    allow_tie = models.BooleanField(default=False)
+    allow_both_bad = models.BooleanField(default=False)
+    reward_per_hit = models.DecimalField(max_digits=7, decimal_places=2)
+    lease_minutes = models.PositiveIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="campaign_wants_a_rater", condition=Q(raters_per_hit__gte=1)),
+            models.CheckConstraint(name="campaign_leases_last", condition=Q(lease_minutes__gte=1)),
+            models.CheckConstraint(name="campaign_pay_not_negative", condition=Q(reward_per_hit__gte=0)),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class System(models.Model):
+    """What produced a completion; never shown to a worker."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="systems")
+    name = models.CharField(max_length=200)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["campaign", "name"], name="system_once_per_campaign")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Item(models.Model):
+    """One prompt with its references."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="items")
+    key = models.CharField(max_length=200)
+    prompt = models.TextField()
+    references = models.JSONField(default=list)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["campaign", "key"], name="item_once_per_campaign")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Completion(models.Model):
+    """One text that one system produced for one item."""
+
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="completions")
+    system = models.ForeignKey(System, on_delete=models.CASCADE, related_name="completions")
+    text = models.TextField()
+    digest = models.CharField(max_length=64, help_text="sha256 of the text, so that a long text can be unique")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["item", "system", "digest"], name="completion_once_per_item")]
+
+    def __str__(self) -> str:
+        return self.text[:60]
+
+
+class HIT(models.Model):
+    """One unit of work: an item with one completion (Likert) or two (pairwise)."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="hits")
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="hits")
+    # Shown to workers, so it says nothing about the systems: a digest (see campaigns.hit_key).
+    key = models.CharField(max_length=32)
+    pair = models.CharField(max_length=200, blank=True)
+    completion_a = models.ForeignKey(Completion, on_delete=models.CASCADE, related_name="+")
+    completion_b = models.ForeignKey(Completion, on_delete=models.CASCADE, related_name="+", null=True, blank=True)
+    position = models.PositiveIntegerField(help_text="publication order")
+    free_slots = models.PositiveSmallIntegerField(help_text="k minus the assignments that hold a slot")
+
+    class Meta:
+        verbose_name = "HIT"
+        constraints = [
+            models.UniqueConstraint(fields=["campaign", "key"], name="hit_key_once_per_campaign"),
+            models.UniqueConstraint(fields=["campaign", "position"], name="hit_position_once_per_campaign"),
+            models.CheckConstraint(
+                name="hit_sides_differ",
+                condition=Q(completion_b__isnull=True) | ~Q(completion_a=F("completion_b")),
+            ),
+            # PostgreSQL has no unsigned integers of its own, so the promise is spelled out.
+            models.CheckConstraint(name="hit_never_overfilled", condition=Q(free_slots__gte=0)),
+        ]
+        indexes = [
+            # A claim reads its first row here, so its time does not grow with the number of HITs.
+            models.Index(fields=["campaign", "position"], name="hit_open", condition=Q(free_slots__gt=0))
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Worker(models.Model):
+    """A person who judges. Outside they are known by a pseudonym of `identity`, never by their handle."""
+
+    class Source(models.TextChoices):
+        DIRECT = "direct"
+        LINK = "link"
+        SIMULATION = "simulation"
+
+    handle = models.CharField(max_length=100, unique=True)
+    identity = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    source = models.CharField(max_length=16, choices=Source.choices, default=Source.DIRECT)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.handle
+
+
+class Participation(models.Model):
+    """A worker's consent to one campaign."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="participations")
+    worker = models.ForeignKey(Worker, on_delete=models.CASCADE, related_name="participations")
+    consented_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["campaign", "worker"], name="consent_once_per_campaign")]
+
+    def __str__(self) -> str:
+        return f"{self.worker} in {self.campaign}"
+
+
+class Assignment(models.Model):
+    """One worker's lease on one HIT and what became of it."""
+
+    class State(models.TextChoices):
+        ACCEPTED = "accepted"
+        SUBMITTED = "submitted"
+        APPROVED = "approved"
+        REJECTED = "rejected"
+        RETURNED = "returned"
+        EXPIRED = "expired"
+
+    class Kind(models.TextChoices):
+        WORK = "work"
+        GOLD = "gold"
+        ATTENTION = "attention"
+        REPEAT = "repeat"
+        SURPLUS = "surplus"
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="assignments")
+    hit = models.ForeignKey(HIT, on_delete=models.CASCADE, related_name="assignments")
+    worker = models.ForeignKey(Worker, on_delete=models.CASCADE, related_name="assignments")
+    token = models.CharField(max_length=32, unique=True, default=new_token, editable=False)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.ACCEPTED)
+    kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.WORK)
+    slot = models.PositiveSmallIntegerField(null=True, blank=True, help_text="1..k while it counts, else empty")
+    left = models.CharField(max_length=1, blank=True, help_text="which completion is shown left: a or b")
+    excluded = models.CharField(max_length=200, blank=True, help_text="the reason, if its judgments do not count")
+    accepted_at = models.DateTimeField()
+    leased_until = models.DateTimeField()
+    submitted_at = models.DateTimeField(null=True, blank=True)
+    active_seconds = models.FloatField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["worker", "hit"], name="worker_meets_a_hit_once"),
+            # Empty slots are all different in SQL, so only assignments that count compete.
+            models.UniqueConstraint(fields=["hit", "slot"], name="slot_held_once"),
+            models.UniqueConstraint(
+                fields=["worker", "campaign"], name="one_lease_at_a_time", condition=Q(state="accepted")
+            ),
+            models.CheckConstraint(
+                name="assignment_holds_its_slot",
+                condition=(
+                    # Not null is spelled out: in SQL a check that comes to "unknown" passes.
+                    Q(state__in=["accepted", "submitted", "approved"], slot__isnull=False, slot__gte=1)
+                    | Q(state__in=["returned", "expired", "rejected"], slot__isnull=True)
+                    | Q(state__in=["submitted", "approved"], kind="surplus", slot__isnull=True)
+                ),
+            ),
+            models.CheckConstraint(name="assignment_left_is_a_side", condition=Q(left__in=["", "a", "b"])),
+        ]
+        indexes = [
+            models.Index(fields=["campaign", "leased_until"], name="lease_running", condition=Q(state="accepted")),
+            models.Index(fields=["campaign", "worker", "state"], name="work_of_a_worker"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.worker} on {self.hit}"
+
+
+class AppendOnly(models.QuerySet["Judgment"]):
+    """Judgments are facts: they are added, never changed or removed."""
+
+    def update(self, **values: Any) -> int:
+        raise TypeError("judgments are append-only")
+
+    def bulk_update(self, objs: Iterable["Judgment"], fields: Iterable[str], batch_size: int | None = None) -> int:
+        raise TypeError("judgments are append-only")
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise TypeError("judgments are append-only")
+
+
+class Judgment(models.Model):
+    """One answer in a submitted assignment: a rating (value) or a comparison (choice, strength)."""
+
+    assignment = models.ForeignKey(Assignment, on_delete=models.PROTECT, related_name="judgments")
+    question = models.CharField(max_length=80)
+    value = models.SmallIntegerField(null=True, blank=True)
+    choice = models.CharField(max_length=16, blank=True)
+    strength = models.SmallIntegerField(null=True, blank=True)
+
+    objects = AppendOnly.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["assignment", "question"], name="one_judgment_per_question"),
+            models.CheckConstraint(
+                name="judgment_is_a_rating_or_a_comparison",
+                condition=(
+                    Q(value__isnull=False, choice="", strength__isnull=True)
+                    | Q(value__isnull=True, choice__in=["a", "b", "tie", "both_bad"])
+                ),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.question}: {self.choice or self.value}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.pk is not None:
+            raise TypeError("judgments are append-only")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise TypeError("judgments are append-only")

@@ -1,0 +1,333 @@
+"""The exchange format: what an export folder holds, and how to read it.
+
+A Rating is one answer to one question about one completion, a Comparison one choice between two completions, a
+Preference the votes on one pair, aggregated. Every package reads judgments through this module and no other, so it
+imports nothing but the standard library; pyarrow is imported where a Parquet file is actually there.
+"""
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import types
+import typing
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from annotation.errors import InputError
+
+SCHEMA_VERSION = 1
+CHOICES = ("a", "b", "tie", "both_bad")
+KINDS = ("work", "gold", "attention", "repeat", "surplus")
+SPLITS = ("train", "validation", "test")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rating:
+    """One worker's value on one question about one completion."""
+
+    campaign: str
+    hit: str
+    item: str
+    system: str
+    prompt: str
+    completion: str
+    references: tuple[str, ...]
+    question: str
+    value: int
+    scale_min: int
+    scale_max: int
+    worker: str
+    assignment: str
+    kind: str
+    excluded: str
+    active_seconds: float
+    submitted_on: str
+
+    def __post_init__(self) -> None:
+        _expect_member("kind", self.kind, KINDS)
+        if not self.scale_min <= self.value <= self.scale_max:
+            raise ValueError(f"value: expected {self.scale_min} to {self.scale_max}, found {self.value}")
+
+    @property
+    def counts(self) -> bool:
+        """Whether analysis and training use it: unexcluded work."""
+        return self.kind == "work" and not self.excluded
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Comparison:
+    """One worker's choice on one pair. `left` tells which completion was shown left; `choice` never depends on it."""
+
+    campaign: str
+    hit: str
+    item: str
+    pair: str
+    prompt: str
+    completion_a: str
+    completion_b: str
+    system_a: str
+    system_b: str
+    left: str
+    choice: str
+    strength: int | None
+    worker: str
+    assignment: str
+    kind: str
+    excluded: str
+    active_seconds: float
+    submitted_on: str
+
+    def __post_init__(self) -> None:
+        _expect_member("kind", self.kind, KINDS)
+        _expect_member("left", self.left, ("a", "b"))
+        _expect_member("choice", self.choice, CHOICES)
+
+    @property
+    def counts(self) -> bool:
+        """Whether analysis and training use it: unexcluded work."""
+        return self.kind == "work" and not self.excluded
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Preference:
+    """The votes on one pair.
+
+    label: the completion with more than half of all votes, or empty. margin: |votes_a - votes_b| over all votes.
+    agreement: share of the pairs of voters who chose alike; None below two votes.
+    """
+
+    pair: str
+    item: str
+    prompt: str
+    completion_a: str
+    completion_b: str
+    system_a: str
+    system_b: str
+    votes_a: int
+    votes_b: int
+    votes_tie: int
+    votes_both_bad: int
+    label: str
+    margin: float
+    agreement: float | None
+    split: str
+
+    def __post_init__(self) -> None:
+        _expect_member("label", self.label, ("a", "b", ""))
+        _expect_member("split", self.split, SPLITS)
+
+    @property
+    def chosen(self) -> str | None:
+        return {"a": self.completion_a, "b": self.completion_b}.get(self.label)
+
+    @property
+    def rejected(self) -> str | None:
+        return {"a": self.completion_b, "b": self.completion_a}.get(self.label)
+
+
+Record = TypeVar("Record", Rating, Comparison, Preference)
+FILE_STEMS: dict[type, str] = {Rating: "ratings", Comparison: "comparisons", Preference: "preferences"}
+
+
+def _expect_member(key: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{key}: expected one of {', '.join(map(repr, allowed))}, found {value!r}")
+
+
+# Aggregation
+
+
+def aggregate_preferences(comparisons: Iterable[Comparison]) -> list[Preference]:
+    """The votes on each pair, in order of first appearance; only unexcluded work votes."""
+    by_pair: dict[str, list[Comparison]] = {}
+    for comparison in comparisons:
+        if comparison.counts:
+            by_pair.setdefault(comparison.pair, []).append(comparison)
+    return [_aggregate_pair(votes) for votes in by_pair.values()]
+
+
+def _aggregate_pair(comparisons: list[Comparison]) -> Preference:
+    first = comparisons[0]
+    for other in comparisons[1:]:
+        if _pair_content(other) != _pair_content(first):
+            raise InputError(
+                f"pair {first.pair!r} has two different contents; expected one prompt and two completions."
+            )
+    votes = Counter(comparison.choice for comparison in comparisons)
+    total = len(comparisons)
+    label = next((side for side in ("a", "b") if 2 * votes[side] > total), "")
+    return Preference(
+        pair=first.pair,
+        item=first.item,
+        prompt=first.prompt,
+        completion_a=first.completion_a,
+        completion_b=first.completion_b,
+        system_a=first.system_a,
+        system_b=first.system_b,
+        votes_a=votes["a"],
+        votes_b=votes["b"],
+        votes_tie=votes["tie"],
+        votes_both_bad=votes["both_bad"],
+        label=label,
+        margin=abs(votes["a"] - votes["b"]) / total,
+        agreement=share_of_agreeing_pairs(votes.values()),
+        split=split_of_prompt(first.prompt),
+    )
+
+
+def _pair_content(comparison: Comparison) -> tuple[str, ...]:
+    texts = (comparison.prompt, comparison.completion_a, comparison.completion_b)
+    return (*texts, comparison.system_a, comparison.system_b)
+
+
+def share_of_agreeing_pairs(counts: Iterable[int]) -> float | None:
+    """Of all pairs of answers, the share that are alike, from how often each answer was given."""
+    counts = list(counts)
+    total = sum(counts)
+    if total < 2:
+        return None
+    return sum(count * (count - 1) for count in counts) / (total * (total - 1))
+
+
+def split_of_prompt(prompt: str) -> str:
+    """train, validation or test (60/20/20) by the sha256 of the normalised prompt, so no prompt is in two splits."""
+    normalised = " ".join(unicodedata.normalize("NFKC", prompt).casefold().split())
+    position = int.from_bytes(hashlib.sha256(normalised.encode()).digest()[:8]) / 2**64
+    if position < 0.6:
+        return "train"
+    return "validation" if position < 0.8 else "test"
+
+
+# Dictionaries
+
+
+def to_dict(record: Rating | Comparison | Preference) -> dict[str, Any]:
+    """`record` as the columns of the exchange format, in their order."""
+    row = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in row.items()}
+
+
+def from_dict(record_type: type[Record], row: Mapping[str, Any], where: str = "record") -> Record:
+    """A record from one row; InputError names `where` and the key. Columns of a later schema are ignored."""
+    values = {}
+    for name, hint in _hints(record_type).items():
+        if name not in row:
+            raise InputError(f"{where}: the key {name!r} is missing.")
+        values[name] = _check(hint, row[name], f"{where}: {name}")
+    try:
+        return record_type(**values)
+    except ValueError as error:
+        raise InputError(f"{where}: {error}.") from None
+
+
+_known_hints: dict[type, dict[str, Any]] = {}
+
+
+def _hints(record_type: type) -> dict[str, Any]:
+    """Resolving type hints is slow and a file has many rows, so they are resolved once a type."""
+    if record_type not in _known_hints:
+        _known_hints[record_type] = typing.get_type_hints(record_type)
+    return _known_hints[record_type]
+
+
+def _check(hint: Any, value: Any, where: str) -> Any:
+    if typing.get_origin(hint) is types.UnionType:
+        return None if value is None else _check(typing.get_args(hint)[0], value, where)
+    if hint is str and isinstance(value, str):
+        return value
+    if hint is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if hint == tuple[str, ...] and isinstance(value, list) and all(isinstance(entry, str) for entry in value):
+        return tuple(value)
+    names = {str: "text", int: "a whole number", float: "a number"}
+    raise InputError(f"{where}: expected {names.get(hint, 'a list of texts')}, found {value!r}.")
+
+
+# Folders
+
+
+def read_ratings(folder: Path) -> list[Rating]:
+    """All ratings of an export, excluded ones and every kind included."""
+    return _read_records(Rating, folder)
+
+
+def read_comparisons(folder: Path) -> list[Comparison]:
+    """All comparisons of an export, excluded ones and every kind included."""
+    return _read_records(Comparison, folder)
+
+
+def read_preferences(folder: Path) -> list[Preference]:
+    return _read_records(Preference, folder)
+
+
+def holds_records(folder: Path, record_type: type) -> bool:
+    """Whether the export at `folder` has a file for this type of record."""
+    return any((folder / f"{FILE_STEMS[record_type]}{suffix}").is_file() for suffix in (".jsonl", ".parquet"))
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    _expect_export(folder)
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid JSON: {error}.") from None
+    if not isinstance(manifest, dict):
+        raise InputError(f"{path}: expected a JSON object, found {type(manifest).__name__}.")
+    if manifest.get("schema_version") != SCHEMA_VERSION:
+        found = manifest.get("schema_version")
+        raise InputError(f"{path}: schema_version: expected {SCHEMA_VERSION}, found {found!r}.")
+    return manifest
+
+
+def _expect_export(folder: Path) -> None:
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; expected an export made by export_judgments.")
+    if not (folder / "manifest.json").is_file():
+        raise InputError(f"{folder} has no manifest.json; expected an export made by export_judgments.")
+
+
+def _read_records(record_type: type[Record], folder: Path) -> list[Record]:
+    _expect_export(folder)
+    stem = FILE_STEMS[record_type]
+    jsonl, parquet = folder / f"{stem}.jsonl", folder / f"{stem}.parquet"
+    if jsonl.is_file():
+        records = [from_dict(record_type, row, where) for where, row in _read_jsonl(jsonl)]
+    elif parquet.is_file():
+        records = [from_dict(record_type, row, where) for where, row in _read_parquet(parquet)]
+    else:
+        raise InputError(f"{folder} holds no {stem}: expected {stem}.jsonl or {stem}.parquet in it.")
+    if not records:
+        raise InputError(f"{jsonl if jsonl.is_file() else parquet} is empty; expected at least one row.")
+    return records
+
+
+def _read_jsonl(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            where = f"{path}, line {number}"
+            try:
+                row = json.loads(line)
+            except (json.JSONDecodeError, UnicodeDecodeError) as error:
+                raise InputError(f"{where} is not valid JSON: {error}.") from None
+            if not isinstance(row, dict):
+                raise InputError(f"{where}: expected a JSON object, found {type(row).__name__}.")
+            yield where, row
+
+
+def _read_parquet(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        file = parquet.ParquetFile(path)
+        rows = itertools.chain.from_iterable(batch.to_pylist() for batch in file.iter_batches())
+        yield from ((f"{path}, row {number}", row) for number, row in enumerate(rows, start=1))
+    except (pyarrow.ArrowException, OSError) as error:
+        raise InputError(f"{path} is not a Parquet file: {' '.join(str(error).split())}.") from None

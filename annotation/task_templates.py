@@ -1,0 +1,90 @@
+"""Task templates: a folder under `tasks/` with a `template.yaml`; a new task is a new folder, no code."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from annotation.configuration import build_config, load_config
+from annotation.errors import InputError
+
+TASKS_FOLDER = Path(__file__).parent / "tasks"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One criterion. A Likert question labels every point of its scale; a pairwise one has no labels."""
+
+    name: str
+    text: str
+    help: str = ""
+    labels: tuple[str, ...] = ()
+    scale_min: int = 1
+
+    @property
+    def scale_max(self) -> int:
+        return self.scale_min + len(self.labels) - 1
+
+    @property
+    def points(self) -> list[tuple[int, str]]:
+        return list(enumerate(self.labels, start=self.scale_min))
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A worked example: what is judged, the answer, and why."""
+
+    prompt: str
+    completions: tuple[str, ...]
+    answer: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTemplate:
+    """What workers of a campaign read and answer."""
+
+    kind: Literal["likert", "pairwise"]
+    title: str
+    summary: str
+    prompt_label: str
+    instructions: tuple[str, ...]
+    questions: tuple[Question, ...]
+    examples: tuple[Example, ...] = ()
+    estimated_seconds: int = 30
+
+
+def load_template(task: str) -> TaskTemplate:
+    """The template of `tasks/<task>/`; InputError lists the tasks there are if it is none of them."""
+    known = sorted(path.parent.name for path in TASKS_FOLDER.glob("*/template.yaml"))
+    if task not in known:
+        raise InputError(f"task: no template {task!r}; expected one of {', '.join(known)}.")
+    path = TASKS_FOLDER / task / "template.yaml"
+    return validate(load_config(TaskTemplate, path), source=str(path))
+
+
+def template_of(content: Mapping[str, Any]) -> TaskTemplate:
+    """The template that a campaign keeps as JSON."""
+    return _parse(json.dumps(content))
+
+
+@lru_cache(maxsize=64)
+def _parse(text: str) -> TaskTemplate:
+    return build_config(TaskTemplate, json.loads(text), source="campaign template")
+
+
+def validate(template: TaskTemplate, source: str) -> TaskTemplate:
+    if not template.questions:
+        raise InputError(f"{source}: questions: expected at least one.")
+    if template.kind == "pairwise" and len(template.questions) != 1:
+        raise InputError(f"{source}: questions: a pairwise task asks one question, found {len(template.questions)}.")
+    names = [question.name for question in template.questions]
+    if len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
+        raise InputError(f"{source}: questions: expected distinct names of letters, digits and _, found {names}.")
+    for question in template.questions:
+        if template.kind == "likert" and not 2 <= len(question.labels) <= 11:
+            found = len(question.labels)
+            raise InputError(f"{source}: {question.name}: labels: expected 2 to 11 labelled points, found {found}.")
+    return template

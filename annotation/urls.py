@@ -1,0 +1,26 @@
+"""Addresses. A worker's begin with /c/, a requester's with /requester/."""
+
+from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import path
+
+from annotation.views import home, requester, worker
+
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("healthz", home.healthz, name="healthz"),
+    path("c/<slug:campaign_name>/", worker.landing, name="landing"),
+    path("c/<slug:campaign_name>/join/", worker.join, name="join"),
+    path("c/<slug:campaign_name>/instructions/", worker.instructions, name="instructions"),
+    path("c/<slug:campaign_name>/accept/", worker.accept, name="accept"),
+    path("c/<slug:campaign_name>/work/<str:token>/", worker.assignment, name="assignment"),
+    path("c/<slug:campaign_name>/work/<str:token>/submit/", worker.submit, name="submit"),
+    path("c/<slug:campaign_name>/work/<str:token>/skip/", worker.skip, name="skip"),
+    path("c/<slug:campaign_name>/finish/", worker.finish, name="finish"),
+    path("requester/", requester.dashboard, name="dashboard"),
+    path("requester/enter/<str:ticket>/", requester.enter, name="enter"),
+    path("requester/login/", LoginView.as_view(template_name="annotation/login.html"), name="login"),
+    path("requester/logout/", LogoutView.as_view(), name="logout"),
+    path("requester/c/<slug:campaign_name>/", requester.campaign, name="campaign"),
+    path("admin/", admin.site.urls),
+]

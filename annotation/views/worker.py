@@ -1,0 +1,202 @@
+"""A worker's way: landing and consent, instructions, HIT after HIT, finish.
+
+Every change is a POST answered by 303, so that a reload repeats nothing. A submission also claims the next HIT:
+a whole cycle is one POST and one GET.
+"""
+
+import secrets
+from collections.abc import Mapping
+from functools import lru_cache
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from annotation import assignments
+from annotation.forms import ComparisonForm, ConsentForm, RatingForm, read_active_seconds, read_answers
+from annotation.models import Assignment, Campaign, Participation, Worker
+from annotation.queries import Earnings, count_earnings
+from annotation.statements import find_assignment, find_worker, read_page_content
+from annotation.task_templates import TaskTemplate, template_of
+
+
+def see_other(name: str, *arguments: str) -> HttpResponseRedirect:
+    response = HttpResponseRedirect(reverse(name, args=arguments))
+    response.status_code = 303
+    return response
+
+
+def find_visible_campaign(name: str) -> Campaign:
+    return get_object_or_404(Campaign.objects.exclude(state=Campaign.State.DRAFT), name=name)
+
+
+def worker_in(request: HttpRequest, campaign: Campaign) -> Worker | None:
+    """The worker of this session, if they agreed to take part in `campaign`."""
+    consented = Participation.objects.filter(campaign=campaign, worker=request.session.get("worker"))
+    participation = consented.select_related("worker").first()
+    return participation.worker if participation else None
+
+
+@never_cache
+@require_GET
+def landing(request: HttpRequest, campaign_name: str) -> HttpResponse:
+    """Recruitment platforms send their workers here with `?worker=HANDLE`."""
+    campaign = find_visible_campaign(campaign_name)
+    handle = request.GET.get("worker", "").strip()
+    if len(handle) > 100 or not handle.isprintable():
+        raise Http404("a worker's handle has at most 100 printable characters")
+    if handle:
+        simulated = request.GET.get("source") == "simulation"
+        source = Worker.Source.SIMULATION if simulated else Worker.Source.LINK
+        if request.session.get("arrival") != {"handle": handle, "source": source}:
+            request.session.flush()  # someone else at the same browser
+            request.session["arrival"] = {"handle": handle, "source": source}
+    return render_landing(request, campaign, ConsentForm())
+
+
+def render_landing(request: HttpRequest, campaign: Campaign, form: ConsentForm) -> HttpResponse:
+    context = {
+        "campaign": campaign,
+        "template": template_of(campaign.template),
+        "form": form,
+        "returning": worker_in(request, campaign) is not None,
+    }
+    return render(request, "annotation/landing.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+def join(request: HttpRequest, campaign_name: str) -> HttpResponse:
+    campaign = find_visible_campaign(campaign_name)
+    form = ConsentForm(request.POST)
+    if not form.is_valid():
+        return render_landing(request, campaign, form)
+    worker = worker_of_session(request)
+    Participation.objects.get_or_create(campaign=campaign, worker=worker)
+    request.session["worker"] = worker.pk
+    return see_other("instructions", campaign_name)
+
+
+def worker_of_session(request: HttpRequest) -> Worker:
+    known = Worker.objects.filter(pk=request.session.get("worker", 0)).first()
+    if known is not None:
+        return known
+    arrival = request.session.get("arrival")
+    if arrival is None:
+        return Worker.objects.create(handle=f"guest-{secrets.token_hex(8)}")
+    return Worker.objects.get_or_create(handle=arrival["handle"], defaults={"source": arrival["source"]})[0]
+
+
+@never_cache
+@require_GET
+def instructions(request: HttpRequest, campaign_name: str) -> HttpResponse:
+    campaign = find_visible_campaign(campaign_name)
+    if worker_in(request, campaign) is None:
+        return see_other("landing", campaign_name)
+    context = {"campaign": campaign, "template": template_of(campaign.template)}
+    return render(request, "annotation/instructions.html", context)
+
+
+@require_POST
+def accept(request: HttpRequest, campaign_name: str) -> HttpResponse:
+    campaign = find_visible_campaign(campaign_name)
+    worker = worker_in(request, campaign)
+    if worker is None:
+        return see_other("landing", campaign_name)
+    return go_to(assignments.claim(campaign, worker), campaign_name)
+
+
+def go_to(claimed: Assignment | None, campaign_name: str) -> HttpResponse:
+    if claimed is None:
+        return see_other("finish", campaign_name)
+    return see_other("assignment", campaign_name, claimed.token)
+
+
+@never_cache
+@require_GET
+def assignment(request: HttpRequest, campaign_name: str, token: str) -> HttpResponse:
+    found = find_own_assignment(request, campaign_name, token)
+    if found.submitted_at is not None or found.state == Assignment.State.RETURNED:
+        return see_other("finish", campaign_name)
+    return render_assignment(request, found, {})
+
+
+def find_own_assignment(request: HttpRequest, campaign_name: str, token: str) -> Assignment:
+    found = find_assignment(campaign_name, token, request.session.get("worker", 0))
+    if found is None:
+        raise Http404("no such assignment for this worker")
+    return found
+
+
+def render_assignment(request: HttpRequest, found: Assignment, errors: Mapping[str, str]) -> HttpResponse:
+    campaign, content = found.campaign, read_page_content(found)
+    template = template_of(campaign.template)
+    texts = content.texts if found.left != "b" else content.texts[::-1]
+    answered = request.POST
+    context = {
+        "campaign": campaign,
+        "template": template,
+        "guide": render_guide(template),
+        "assignment": found,
+        "hit_key": content.hit_key,
+        "prompt": content.prompt,
+        "texts": texts,
+        "questions": [(q, answered.get(q.name, ""), errors.get(q.name)) for q in template.questions],
+        "has_errors": bool(errors),
+        "earnings": Earnings(content.hits_done, campaign.reward_per_hit),
+        # Silent reading of a long text is work too: 20 s, and about 12 characters a second.
+        "idle_seconds": 20 + (len(content.prompt) + sum(map(len, texts))) // 12,
+    }
+    page = "annotation/likert.html" if campaign.kind == Campaign.Kind.LIKERT else "annotation/pairwise.html"
+    return render(request, page, context, status=422 if errors else 200)
+
+
+def first_errors(form: RatingForm | ComparisonForm) -> dict[str, str]:
+    """What to tell the worker at each question that is not answered."""
+    return {name: str(messages[0]) for name, messages in form.errors.items()}
+
+
+@lru_cache(maxsize=64)
+def render_guide(template: TaskTemplate) -> str:
+    """Instructions and examples are the same on every page of a campaign."""
+    return render_to_string("annotation/_guide.html", {"template": template})
+
+
+@require_POST
+def submit(request: HttpRequest, campaign_name: str, token: str) -> HttpResponse:
+    """Store the answers, claim the next HIT. Sent twice, it answers twice and stores once."""
+    found = find_own_assignment(request, campaign_name, token)
+    answers, form = read_answers(found, request.POST)
+    if form.errors:
+        return render_assignment(request, found, first_errors(form))
+    worker = find_worker(found.worker_id)
+    _, claimed = assignments.submit_and_claim(found, worker, answers, read_active_seconds(request.POST))
+    return go_to(claimed, campaign_name)
+
+
+@require_POST
+def skip(request: HttpRequest, campaign_name: str, token: str) -> HttpResponse:
+    """Give the HIT back, and go on to another or stop."""
+    found = find_own_assignment(request, campaign_name, token)
+    assignments.give_back(found)
+    if "stop" in request.POST:
+        return see_other("finish", campaign_name)
+    return go_to(assignments.claim(found.campaign, find_worker(found.worker_id)), campaign_name)
+
+
+@never_cache
+@require_GET
+def finish(request: HttpRequest, campaign_name: str) -> HttpResponse:
+    campaign = find_visible_campaign(campaign_name)
+    worker = worker_in(request, campaign)
+    if worker is None:
+        return see_other("landing", campaign_name)
+    context = {
+        "campaign": campaign,
+        "template": template_of(campaign.template),
+        "earnings": count_earnings(campaign, worker),
+        "has_more": assignments.has_work(campaign, worker),
+    }
+    return render(request, "annotation/finish.html", context)
