@@ -1,0 +1,307 @@
+"""Which of two systems do people prefer?
+
+A vote is +1 for b, -1 for a, 0 for a tie (or both bad). Votes on one unit (an item) are averaged first, for they
+are not independent; the sign-flip test then asks whether unit means lie about 0. Beside it stands the paper's
+protocol: the exact binomial test over single votes, ties left out.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from analysis.intervals import wilson_interval
+from analysis.resampling import CONFIDENCE, DRAWS, Floats, bootstrap_estimate
+from analysis.results import NAN
+from analysis.tables import cluster_codes, numbers, quoted, require_columns, require_no_gaps
+from annotation.errors import InputError
+
+FLIPS = 100_000
+TOLERANCE = 1e-9  # sums of thirds differ in the last digits; they are equal
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class WinCounts:
+    """Single votes: for a, for b, ties; `missing` were empty."""
+
+    wins_a: int
+    wins_b: int
+    ties: int
+    missing: int = 0
+
+    @property
+    def decided(self) -> int:
+        return self.wins_a + self.wins_b
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SignFlipResult:
+    """Mean of unit means in [-1, 1] (above 0: b preferred), bootstrap interval over units, two-sided p."""
+
+    estimate: float
+    low: float
+    high: float
+    p_value: float
+    units_used: int
+    units_nonzero: int
+    votes_used: int
+    votes_dropped: int
+    is_exact: bool
+    flips: int
+    seed: int
+    draws: int
+    method: str
+    confidence: float = CONFIDENCE
+    reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BinomialResult:
+    """Share of b among decided votes, Wilson interval, exact two-sided p against one half."""
+
+    estimate: float
+    low: float
+    high: float
+    p_value: float
+    wins_a: int
+    wins_b: int
+    ties_dropped: int
+    confidence: float = CONFIDENCE
+    reason: str = ""
+    method: str = "paper protocol: exact binomial test over votes, ties left out; Wilson interval"
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Power:
+    """Share of simulated studies with p <= alpha, and the Wilson interval of that share."""
+
+    estimate: float
+    low: float
+    high: float
+    units: int
+    votes_per_unit: int
+    mean_vote: float
+    correlation: float
+    tie_share: float
+    alpha: float
+    simulations: int
+    seed: int
+    method: str = "sign-flip test on beta-binomial votes"
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+def win_counts(table: pd.DataFrame, *, vote: str) -> WinCounts:
+    """Count single votes by their sign."""
+    votes = read_votes(table, vote)
+    return WinCounts(
+        wins_a=int((votes < 0).sum()),
+        wins_b=int((votes > 0).sum()),
+        ties=int((votes == 0).sum()),
+        missing=int(np.isnan(votes).sum()),
+    )
+
+
+def read_votes(table: pd.DataFrame, vote: str) -> Floats:
+    """The votes (N,); InputError where one is not between -1 and 1."""
+    require_columns(table, vote)
+    votes = numbers(table, vote)
+    outside = table.index[np.abs(votes) > 1]
+    if len(outside):
+        found = table[vote].loc[outside[0]]
+        raise InputError(f"row {outside[0]}: {vote!r} is {quoted(found)}; expected -1 for a, 1 for b or 0 for a tie.")
+    return votes
+
+
+def binomial_test(counts: WinCounts, confidence: float = CONFIDENCE) -> BinomialResult:
+    """The paper's protocol: decided votes as independent coin tosses. Ties are left out and counted."""
+    if not counts.decided:
+        reason = "every vote is a tie" if counts.ties else "there is no vote"
+        return BinomialResult(NAN, NAN, NAN, NAN, 0, 0, counts.ties, confidence, reason)
+    low, high = wilson_interval(counts.wins_b, counts.decided, confidence)
+    return BinomialResult(
+        estimate=counts.wins_b / counts.decided,
+        low=low,
+        high=high,
+        p_value=float(stats.binomtest(counts.wins_b, counts.decided).pvalue),
+        wins_a=counts.wins_a,
+        wins_b=counts.wins_b,
+        ties_dropped=counts.ties,
+        confidence=confidence,
+    )
+
+
+def sign_flip_test(
+    table: pd.DataFrame, *, unit: str, vote: str, seed: int, flips: int = FLIPS, draws: int = DRAWS
+) -> SignFlipResult:
+    """Are unit means symmetric about 0? Under that null each mean could as well have the other sign.
+
+    p is the share of sign assignments whose |sum| is at least the observed one: exact when the distinct sums
+    are at most `flips`, else (1 + count) / (1 + flips) over random ones (Phipson & Smyth 2010).
+    """
+    require_columns(table, unit, vote)
+    require_no_gaps(table, unit)
+    votes = read_votes(table, vote)
+    is_vote = np.isfinite(votes)
+    unit_of_vote, units = cluster_codes(table[is_vote], unit)
+    votes_per_unit = np.bincount(unit_of_vote, minlength=units)
+    means = np.bincount(unit_of_vote, votes[is_vote], minlength=units) / np.maximum(votes_per_unit, 1)
+    mean = bootstrap_estimate(
+        lambda weights: (weights @ means) / weights.sum(axis=1),
+        np.arange(units),
+        method="mean of unit means",
+        seed=seed,
+        draws=draws,
+    )
+    p_value, is_exact = sign_flip_p(means, seed=seed, flips=flips) if units else (NAN, True)
+    how = "all sign flips" if is_exact else f"{flips} random sign flips"
+    return SignFlipResult(
+        estimate=0.0 if abs(mean.estimate) < TOLERANCE else mean.estimate,
+        low=mean.low,
+        high=mean.high,
+        p_value=p_value,
+        units_used=units,
+        units_nonzero=int((np.abs(means) > TOLERANCE).sum()),
+        votes_used=int(is_vote.sum()),
+        votes_dropped=int((~is_vote).sum()),
+        is_exact=is_exact,
+        flips=0 if is_exact else flips,
+        seed=seed,
+        draws=draws,
+        method=f"sign-flip test over mean votes of units, {how}, two-sided",
+        reason="" if units else "there is no vote",
+    )
+
+
+def sign_flip_p(means: Floats, *, seed: int, flips: int = FLIPS) -> tuple[float, bool]:
+    """Two-sided p of the unit means (N,), and whether it is exact. All zero: p = 1.
+
+    Units with the same |mean| are exchangeable, so the sum of their flipped means is |mean| (2 B - n) with
+    B binomial(n, 1/2). With a few votes a unit there are few sizes, and the whole distribution fits in a list.
+    """
+    sizes, counts = np.unique(np.abs(means).round(12), return_counts=True)
+    sizes, counts = sizes[sizes > TOLERANCE], counts[sizes > TOLERANCE]
+    observed = abs(float(means.sum())) - TOLERANCE * max(1.0, float(sizes.sum()))
+    distribution = _exact_distribution(sizes, counts, largest=flips)
+    if distribution is not None:
+        sums, probabilities = distribution
+        return min(1.0, float(probabilities[np.abs(sums) >= observed].sum())), True
+    generator = np.random.default_rng(seed)
+    flipped = np.zeros(flips)
+    for size, count in zip(sizes, counts, strict=True):
+        flipped += size * (2.0 * generator.binomial(count, 0.5, size=flips) - count)
+    return (1 + int((np.abs(flipped) >= observed).sum())) / (1 + flips), False
+
+
+def _exact_distribution(sizes: Floats, counts: NDArray[np.int64], largest: int) -> tuple[Floats, Floats] | None:
+    """All sums of flipped means and their probabilities, or None if they are more than `largest`."""
+    sums: Floats = np.zeros(1)
+    probabilities: Floats = np.ones(1)
+    for size, count in zip(sizes, counts, strict=True):
+        heads = np.arange(count + 1)
+        if len(sums) * len(heads) > 100 * largest:
+            return None
+        joint = (sums[:, None] + size * (2 * heads - count)).round(10).ravel()
+        weights = (probabilities[:, None] * stats.binom.pmf(heads, count, 0.5)).ravel()
+        sums, place = np.unique(joint, return_inverse=True)
+        probabilities = np.bincount(place, weights).astype(np.float64)
+        if len(sums) > largest:
+            return None
+    return sums, probabilities
+
+
+def sign_flip_power(
+    *,
+    units: int,
+    votes_per_unit: int,
+    mean_vote: float,
+    seed: int,
+    correlation: float = 0.0,
+    tie_share: float = 0.0,
+    alpha: float = 0.05,
+    simulations: int = 1000,
+    flips: int = 999,
+) -> Power:
+    """Power of the sign-flip test by simulation.
+
+    The model: a vote is a tie with probability `tie_share`; otherwise it is for b with probability p_u of its
+    unit, where p_u ~ Beta with mean (1 + mean_vote / (1 - tie_share)) / 2, so that the mean vote is `mean_vote`, and
+    spread such that two decided votes on one unit correlate by `correlation` (the Beta's a + b = 1/correlation - 1).
+    Each simulated study is tested with `flips` random sign flips.
+    """
+    generator = np.random.default_rng(seed)
+    rejected = 0
+    for _ in range(simulations):
+        sums = simulate_vote_sums(
+            generator,
+            units=units,
+            votes_per_unit=votes_per_unit,
+            mean_vote=mean_vote,
+            correlation=correlation,
+            tie_share=tie_share,
+        )
+        rejected += _flip_p_of_sums(sums, flips, generator) <= alpha
+    low, high = wilson_interval(rejected, simulations)
+    return Power(
+        estimate=rejected / simulations,
+        low=low,
+        high=high,
+        units=units,
+        votes_per_unit=votes_per_unit,
+        mean_vote=mean_vote,
+        correlation=correlation,
+        tie_share=tie_share,
+        alpha=alpha,
+        simulations=simulations,
+        seed=seed,
+    )
+
+
+def _share_of_b(mean_vote: float, correlation: float, tie_share: float) -> float:
+    if not 0 <= correlation < 1:
+        raise InputError(f"correlation is {correlation}; expected at least 0 and less than 1.")
+    if not 0 <= tie_share < 1:
+        raise InputError(f"tie_share is {tie_share}; expected at least 0 and less than 1.")
+    if abs(mean_vote) > 1 - tie_share:
+        raise InputError(f"mean_vote is {mean_vote}; expected between -{1 - tie_share:g} and {1 - tie_share:g}.")
+    return (1 + mean_vote / (1 - tie_share)) / 2
+
+
+def simulate_vote_sums(
+    generator: np.random.Generator,
+    *,
+    units: int,
+    votes_per_unit: int,
+    mean_vote: float,
+    correlation: float = 0.0,
+    tie_share: float = 0.0,
+) -> NDArray[np.int64]:
+    """Sum of the votes of each unit (U,), by the model of `sign_flip_power`."""
+    share_b = _share_of_b(mean_vote, correlation, tie_share)
+    decided = generator.binomial(votes_per_unit, 1 - tie_share, size=units)
+    share: float | Floats = share_b
+    if correlation > 0 and 0 < share_b < 1:
+        total = 1 / correlation - 1
+        share = generator.beta(share_b * total, (1 - share_b) * total, size=units)
+    return 2 * generator.binomial(decided, share) - decided
+
+
+def _flip_p_of_sums(sums: NDArray[np.int64], flips: int, generator: np.random.Generator) -> float:
+    """Monte-Carlo p of whole-number sums of votes; every unit has the same number of votes."""
+    counts = np.bincount(np.abs(sums))
+    sizes = np.arange(len(counts))
+    signs = 2 * generator.binomial(counts[:, None], 0.5, size=(len(counts), flips)) - counts[:, None]
+    return (1 + int((np.abs(sizes @ signs) >= abs(int(sums.sum()))).sum())) / (1 + flips)
