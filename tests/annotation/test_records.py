@@ -1,0 +1,169 @@
+"""The exchange format: round trips, aggregation, splits, and what is said about broken exports."""
+
+import itertools
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotation.errors import InputError
+from annotation.records import (
+    CHOICES,
+    KINDS,
+    Comparison,
+    Preference,
+    Rating,
+    aggregate_preferences,
+    from_dict,
+    read_comparisons,
+    read_manifest,
+    read_preferences,
+    read_ratings,
+    split_of_prompt,
+    to_dict,
+)
+
+words = st.text(min_size=1, max_size=8)
+
+
+def comparison(choice: str = "a", pair: str = "p", **changes: object) -> Comparison:
+    row: dict[str, object] = {
+        "campaign": "c", "hit": f"h-{pair}", "item": "i", "pair": pair, "prompt": "dog, run",
+        "completion_a": "A dog runs.", "completion_b": "Run dogs a.", "system_a": "s", "system_b": "t", "left": "b",
+        "choice": choice, "strength": None, "worker": "w", "assignment": "x", "kind": "work", "excluded": "",
+        "active_seconds": 3.0, "submitted_on": "2026-11-22",
+    }  # fmt: skip
+    return from_dict(Comparison, row | changes)
+
+
+def rating(**changes: object) -> Rating:
+    row: dict[str, object] = {
+        "campaign": "c", "hit": "h", "item": "i", "system": "s", "prompt": "dog, run", "completion": "A dog runs.",
+        "references": ["Dogs run."], "question": "quality", "value": 4, "scale_min": 1, "scale_max": 5, "worker": "w",
+        "assignment": "x", "kind": "work", "excluded": "", "active_seconds": 3.0, "submitted_on": "2026-11-22",
+    }  # fmt: skip
+    return from_dict(Rating, row | changes)
+
+
+@given(st.sampled_from(CHOICES), words, st.sampled_from(KINDS), st.none() | st.integers(-3, 3), words)
+def test_it_reads_back_the_comparison_it_wrote(
+    choice: str, pair: str, kind: str, strength: int | None, prompt: str
+) -> None:
+    original = comparison(choice, pair, kind=kind, strength=strength, prompt=prompt)
+    assert from_dict(Comparison, json.loads(json.dumps(to_dict(original)))) == original
+
+
+@given(st.integers(1, 5), st.lists(words), st.floats(0, 1e6))
+def test_it_reads_back_the_rating_it_wrote(value: int, references: list[str], seconds: float) -> None:
+    original = rating(value=value, references=references, active_seconds=seconds)
+    assert from_dict(Rating, json.loads(json.dumps(to_dict(original)))) == original
+
+
+@given(st.lists(st.sampled_from(CHOICES), min_size=1, max_size=9))
+def test_it_counts_votes_margin_label_and_agreement(choices: list[str]) -> None:
+    (preference,) = aggregate_preferences([comparison(choice) for choice in choices])
+    assert preference.votes_a + preference.votes_b + preference.votes_tie + preference.votes_both_bad == len(choices)
+    # Brute force, over the pairs of raters one by one.
+    pairs = list(itertools.combinations(choices, 2))
+    expected = sum(one == other for one, other in pairs) / len(pairs) if pairs else None
+    assert preference.agreement == (None if expected is None else pytest.approx(expected))
+    difference = choices.count("a") - choices.count("b")
+    assert preference.margin == pytest.approx(abs(difference) / len(choices))
+    (commonest, count), *_ = Counter(choices).most_common()
+    has_majority = 2 * count > len(choices) and commonest in "ab"
+    assert preference.label == (commonest if has_majority else "")
+
+
+@given(st.permutations(["a", "a", "b", "tie", "both_bad"]))
+def test_the_order_of_votes_changes_nothing(choices: list[str]) -> None:
+    assert aggregate_preferences([comparison(choice) for choice in choices]) == aggregate_preferences(
+        [comparison(choice) for choice in sorted(choices)]
+    )
+
+
+def test_a_two_to_one_vote_gives_hand_computed_numbers() -> None:
+    (preference,) = aggregate_preferences([comparison("a"), comparison("b"), comparison("a")])
+    assert (preference.label, preference.margin, preference.agreement) == (
+        "a",
+        pytest.approx(1 / 3),
+        pytest.approx(1 / 3),
+    )
+    assert (preference.chosen, preference.rejected) == ("A dog runs.", "Run dogs a.")
+
+
+def test_it_counts_neither_excluded_rows_nor_other_kinds() -> None:
+    others = [comparison("b", kind=kind) for kind in KINDS if kind != "work"]
+    (preference,) = aggregate_preferences([comparison("a"), comparison("b", excluded="too fast"), *others])
+    assert (preference.votes_a, preference.votes_b) == (1, 0)
+    assert aggregate_preferences(others) == []
+
+
+def test_it_refuses_one_pair_with_two_contents() -> None:
+    with pytest.raises(InputError, match="pair 'p' has two different contents"):
+        aggregate_preferences([comparison(), comparison(completion_a="Another text.")])
+
+
+@given(words)
+def test_prompts_that_differ_in_case_and_blanks_share_a_split(prompt: str) -> None:
+    assert split_of_prompt(prompt) == split_of_prompt(f"  {prompt}\n") == split_of_prompt(prompt.replace(" ", "  "))
+
+
+def test_splits_have_their_shares() -> None:
+    count = 5000
+    splits = Counter(split_of_prompt(f"prompt {number}") for number in range(count))
+    # Four binomial standard deviations at n = 5,000 are at most .028.
+    shares = [splits[name] / count for name in ("train", "validation", "test")]
+    assert shares == pytest.approx([0.6, 0.2, 0.2], abs=0.028)
+
+
+def write_export(folder: Path, stem: str, text: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "manifest.json").write_text('{"schema_version": 1}')
+    (folder / f"{stem}.jsonl").write_text(text)
+    return folder
+
+
+def test_it_names_file_line_and_key_of_what_is_broken(tmp_path: Path) -> None:
+    good = json.dumps(to_dict(comparison()))
+    broken = {
+        "not JSON": r"comparisons.jsonl, line 2 is not valid JSON",
+        "[1]": r"comparisons.jsonl, line 2: expected a JSON object",
+        json.dumps({**to_dict(comparison()), "choice": "left"}): r"line 2: choice: expected one of 'a', 'b', 'tie'",
+        json.dumps({**to_dict(comparison()), "prompt": None}): r"line 2: prompt: expected text, found None",
+        json.dumps({"campaign": "c"}): r"line 2: the key 'hit' is missing",
+    }
+    for line, message in broken.items():
+        folder = write_export(tmp_path / "export", "comparisons", f"{good}\n{line}\n")
+        with pytest.raises(InputError, match=message):
+            read_comparisons(folder)
+
+
+def test_it_names_a_value_outside_its_scale(tmp_path: Path) -> None:
+    row = {**to_dict(rating()), "value": 6}
+    with pytest.raises(InputError, match="line 1: value: expected 1 to 5, found 6"):
+        read_ratings(write_export(tmp_path / "export", "ratings", json.dumps(row)))
+
+
+def test_it_says_what_is_absent_or_empty(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such folder"):
+        read_manifest(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"no manifest\.json"):
+        read_ratings(tmp_path)
+    folder = write_export(tmp_path / "export", "ratings", "")
+    with pytest.raises(InputError, match="is empty"):
+        read_ratings(folder)
+    with pytest.raises(InputError, match="holds no preferences"):
+        read_preferences(folder)
+    (folder / "manifest.json").write_text('{"schema_version": 99}')
+    with pytest.raises(InputError, match="schema_version: expected 1, found 99"):
+        read_manifest(folder)
+
+
+def test_a_preference_survives_its_dictionary() -> None:
+    (preference,) = aggregate_preferences([comparison("tie")])
+    assert from_dict(Preference, to_dict(preference)) == preference
+    assert preference.agreement is None
+    assert preference.chosen is None
