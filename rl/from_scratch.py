@@ -79,6 +79,6 @@ def build_small_t5(
         relative_attention_num_buckets=32,
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
-        decoder_start_token_id=tokenizer.pad_token_id,
     )
+    config.decoder_start_token_id = tokenizer.pad_token_id
     return T5ForConditionalGeneration(config)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from annotation.errors import InputError
 from rl.tasks.commongen_mini.lexicon import DEFAULT_PREPOSITION, NOUNS, PREPOSITIONS, VERBS, Verb
@@ -64,13 +64,15 @@ def read_world(folder: Path) -> World:
     path = folder / WORLD_FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        verbs = tuple(
-            Verb(**{key: tuple(value) if isinstance(value, list) else value for key, value in verb.items()})
-            for verb in content["verbs"]
-        )
+        verbs = tuple(_read_verb(row) for row in content["verbs"])
         nouns = {kind: tuple(words) for kind, words in content["nouns"].items()}
         return World(nouns, verbs, frozenset(content["flawed_verbs"]))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected a folder that `manage.py build_task` wrote.") from None
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not a world that `manage.py build_task` wrote ({error}).") from None
+
+
+def _read_verb(row: dict[str, Any]) -> Verb:
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+    return Verb(**values)

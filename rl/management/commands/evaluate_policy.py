@@ -1,0 +1,39 @@
+"""`manage.py evaluate_policy POLICY --task T --data DIR`: metrics of a policy's completions, sampled and greedy."""
+
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from annotation.management.command import PipelineCommand
+from rl.tasks.items import SPLITS
+
+
+class Command(PipelineCommand):
+    help = "Score a policy's completions: METEOR, coverage, length, distinct-1 and -2; sampled and greedy."
+
+    def add_options(self, parser: ArgumentParser) -> None:
+        parser.add_argument("policy", help="folder of a policy")
+        parser.add_argument("--task", required=True, help="for example commongen-mini")
+        parser.add_argument("--data", type=Path, help="the task's folder")
+        parser.add_argument("--split", choices=SPLITS, default="test")
+        parser.add_argument("--horizon", type=int, default=32, help="most tokens of a completion")
+        parser.add_argument("--temperature", type=float, default=1.0, help="of the sampled completions")
+        parser.add_argument("--seed", type=int, default=0, help="of the sampled completions")
+
+    def run(self, options: dict[str, Any]) -> Mapping[str, Any]:
+        from rl.evaluation import evaluate_policy
+        from rl.policy import available_device, load_policy
+        from rl.sampling import Noise, Sampler
+        from rl.tasks import load_task
+
+        items = load_task(options["task"], options["data"]).split(options["split"])
+        model, tokenizer = load_policy(options["policy"], available_device())
+        return evaluate_policy(
+            model,
+            tokenizer,
+            items,
+            horizon=options["horizon"],
+            sampler=Sampler(options["temperature"]),
+            noise=Noise(options["seed"]),
+        )

@@ -1,0 +1,82 @@
+"""The demo's experiment as a file: everything that is decided before the first run."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from annotation.simulated_workers import CrowdConfig
+from rl.generate import Decoder
+from rl.tasks.commongen_mini.corpus import CorpusConfig
+
+ROOT = Path(__file__).resolve().parents[3]
+EXPERIMENT_FILE = ROOT / "rl" / "configs" / "demo.yaml"
+PAPER_PAIRS = 417  # Ramamurthy et al. 2022, human preference study
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisedBudget:
+    steps: int = 900
+    early_steps: int = 180
+    batch: int = 48
+    learning_rate: float = 2e-3
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerSettings:
+    temperature: float = 1.0
+    horizon: int = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One campaign: its crowd, and how many units it has (pairs in the first vote, items in the others)."""
+
+    crowd: CrowdConfig
+    workers: int
+    raters_per_hit: int = 3
+    pairs: int = 0
+    items: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RewardModelBudget:
+    learning_rate: float = 6e-4
+    batch: int = 32
+    epochs: int = 10
+    patience: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class BestOf:
+    samples: int = 16
+    prompts: int = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """`policy_set` lays KEY=VALUE over the policy configuration of every arm."""
+
+    first_vote: Vote
+    second_vote: Vote
+    likert: Vote
+    seed: int = 0
+    task: CorpusConfig = field(default_factory=CorpusConfig)
+    supervised: SupervisedBudget = field(default_factory=SupervisedBudget)
+    policy_config: Path = Path("rl/configs/commongen-mini-nlpo.yaml")
+    policy_set: tuple[str, ...] = ()
+    sampler: SamplerSettings = field(default_factory=SamplerSettings)
+    reward_model: RewardModelBudget = field(default_factory=RewardModelBudget)
+    best_of: BestOf = field(default_factory=BestOf)
+    trajectory_items: int = 200
+
+    def decoder(self, purpose: int, *, is_greedy: bool = False, samples_per_item: int = 1) -> Decoder:
+        """How completions are drawn; `purpose` tells one draw of the experiment from another."""
+        return Decoder(
+            is_greedy=is_greedy,
+            samples_per_item=samples_per_item,
+            horizon=self.sampler.horizon,
+            temperature=self.sampler.temperature,
+            seed=1000 * self.seed + purpose,
+        )
+
+    def with_pairs(self, pairs: int) -> "Experiment":
+        return replace(self, first_vote=replace(self.first_vote, pairs=pairs))

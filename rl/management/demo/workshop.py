@@ -1,0 +1,111 @@
+"""Where the demo works: its folder, its stages' results, and the real commands that it runs."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from annotation.errors import InputError
+from annotation.run_folders import plain, write_json
+from rl.management.demo.experiment import ROOT, Experiment
+
+Result = dict[str, Any]
+Command = Sequence[str | Path]
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """The demo's folder and its experiment. Each stage writes its numbers to `results/STAGE.json`, last."""
+
+    folder: Path
+    experiment: Experiment
+    say: Callable[[str], None]
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "annotation.sqlite3"
+
+    def result_file(self, stage: str) -> Path:
+        return self.folder / "results" / f"{stage}.json"
+
+    def result(self, stage: str) -> Result:
+        """The numbers of a finished stage."""
+        content: Result = json.loads(self.result_file(stage).read_text(encoding="utf-8"))
+        return content
+
+    def run_stage(self, stage: str, title: str, work: Callable[["Workshop"], Result]) -> None:
+        """Do a stage, or skip it if its result is there: so an interrupted demo goes on where it stopped."""
+        if self.result_file(stage).exists():
+            self.say(f"✓ {title} (done before)")
+            return
+        self.say(f"▸ {title}")
+        started = time.monotonic()
+        numbers = work(self)
+        seconds = round(time.monotonic() - started, 1)
+        self.result_file(stage).parent.mkdir(parents=True, exist_ok=True)
+        partial = self.result_file(stage).with_suffix(".partial")
+        write_json(partial, numbers | {"seconds": seconds})
+        partial.rename(self.result_file(stage))
+        self.say(f"  {numbers.get('line', 'done')}  [{seconds:.0f} s]")
+
+    def run(self, *command: str | Path) -> None:
+        """Run one `manage.py` command with all cores, its progress bar on the screen."""
+        self._wait([(command, self._start(command, {}))])
+
+    def run_together(self, *commands: Command) -> None:
+        """Run several commands at once, one core each: small models gain nothing from a second thread."""
+        started = []
+        for position, command in enumerate(commands):
+            environment = {"OMP_NUM_THREADS": "1", "TQDM_POSITION": str(position)}
+            started.append((command, self._start(command, environment)))
+        self._wait(started)
+
+    def succeeds(self, *command: str | Path) -> bool:
+        """Whether a command that only asks answers with success."""
+        return subprocess.run(self._words(command), env=self._variables({}), capture_output=True).returncode == 0
+
+    def _start(self, command: Command, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        self.say("  $ python manage.py " + " ".join(map(str, command)))
+        return subprocess.Popen(self._words(command), env=self._variables(environment), stdout=subprocess.DEVNULL)
+
+    def _words(self, command: Command) -> list[str]:
+        return [sys.executable, "-W", "ignore", str(ROOT / "manage.py"), *map(str, command)]
+
+    def _variables(self, environment: Mapping[str, str]) -> dict[str, str]:
+        variables = dict(os.environ)
+        if not sys.stderr.isatty():
+            variables.setdefault("TQDM_MININTERVAL", "10")  # a bar that is redrawn fills a log
+        return variables | {"PREFLOOP_DATABASE": str(self.database.resolve())} | dict(environment)
+
+    def _wait(self, started: Sequence[tuple[Command, subprocess.Popen[bytes]]]) -> None:
+        """Wait for all; if one fails, or the demo is interrupted, end the others."""
+        try:
+            for command, process in started:
+                if process.wait() != 0:
+                    raise InputError(f"the demo stopped: `manage.py {command[0]}` failed (its message is above).")
+        finally:
+            for _, process in started:
+                if process.poll() is None:
+                    process.terminate()
+                    process.wait()
+
+
+def open_workshop(folder: Path, experiment: Experiment, say: Callable[[str], None]) -> Workshop:
+    """A new workshop, or the one in `folder` if it has the same experiment; InputError if it has another."""
+    record = folder / "experiment.json"
+    # Through JSON, so that what was written and what is at hand have the same form.
+    wanted = json.loads(json.dumps(plain(experiment)))
+    if record.exists():
+        if json.loads(record.read_text(encoding="utf-8")) != wanted:
+            raise InputError(f"{folder} holds a demo with other settings; name another --output or remove it first.")
+    elif folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder} exists and is not a demo's; name another --output or remove it first.")
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(record, wanted)
+    return Workshop(folder, experiment, say)

@@ -1,0 +1,69 @@
+"""How a token is drawn: the sampler's settings and the keyed noise.
+
+Noise is a function of (seed, iteration, row key, token position) and of nothing else, so a row's sample does not
+depend on which other rows share its batch, on their order, or on what was drawn before.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Key = int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """The behaviour policy's settings; temperature divides the logits of policy, reference and masking policy alike."""
+
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """A family of uniforms. iteration: of training, or any number that tells one draw from another."""
+
+    seed: int
+    iteration: int = 0
+
+    def uniforms(self, keys: Sequence[Key], horizon: int) -> Tensor:
+        """(B, T) float64 in [0, 1): row b belongs to keys[b], column t to token position t."""
+        rows = [self._row_key(key) for key in keys]
+        positions = np.arange(1, horizon + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        states = np.array(rows, dtype=np.uint64)[:, None] + positions
+        return torch.from_numpy((_mix(states) >> np.uint64(11)).astype(np.float64) * 2.0**-53)
+
+    def _row_key(self, key: Key) -> int:
+        text = f"{self.seed}|{self.iteration}|{key}".encode()
+        return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
+
+
+def _mix(states: np.ndarray) -> np.ndarray:
+    """SplitMix64's finaliser (Steele, Lea and Flood 2014): neighbouring states to independent-looking words."""
+    states = (states ^ (states >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    states = (states ^ (states >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return states ^ (states >> np.uint64(31))
+
+
+def draw_tokens(log_probs: Tensor, uniforms: Tensor) -> Tensor:
+    """Tokens (B,) from log-probabilities (B, V), by inverting the distribution function at uniforms (B,).
+
+    The token chosen is the first whose cumulative mass is greater than u, so one without mass is never chosen.
+    Summed in float64: float32 would lose rare tokens of a large vocabulary.
+    """
+    cumulative = log_probs.double().exp().cumsum(dim=-1)
+    threshold = uniforms[:, None] * cumulative[:, -1:]
+    return (cumulative <= threshold).sum(dim=-1)
+
+
+def number_repeats(names: Sequence[str]) -> list[str]:
+    """Keys for rows that may repeat a prompt: `name#0`, `name#1`, ... so that repeats draw differently."""
+    seen: dict[str, int] = {}
+    keys = []
+    for name in names:
+        seen[name] = seen.get(name, -1) + 1
+        keys.append(f"{name}#{seen[name]}")
+    return keys

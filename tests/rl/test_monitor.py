@@ -1,0 +1,31 @@
+"""Warnings from logged rows."""
+
+from rl.monitor import PATIENCE, find_warnings
+
+
+def rows(count: int = PATIENCE, **changes: float) -> list[dict[str, float]]:
+    healthy = {"kl_sampled": 0.05, "entropy": 2.0, "support_mass": 1.0}
+    return [healthy, *[healthy | changes for _ in range(count)]]
+
+
+def test_a_healthy_run_has_no_warnings() -> None:
+    assert find_warnings(rows()) == []
+
+
+def test_sustained_negative_kl_is_explained() -> None:
+    (warning,) = find_warnings(rows(kl_sampled=-0.02))
+    assert "temperature, dropout and padding" in warning
+
+
+def test_under_a_mask_the_cause_is_the_mask() -> None:
+    (warning,) = find_warnings(rows(kl_sampled=-0.02, support_mass=0.9))
+    assert "no estimate of KL and may be negative" in warning
+
+
+def test_a_collapsed_entropy_is_explained() -> None:
+    (warning,) = find_warnings(rows(entropy=0.1))
+    assert "collapsed" in warning
+
+
+def test_one_bad_iteration_is_not_sustained() -> None:
+    assert find_warnings(rows(count=PATIENCE - 1, kl_sampled=-0.02, entropy=0.1)) == []

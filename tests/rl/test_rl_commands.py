@@ -1,0 +1,71 @@
+"""train_policy and evaluate_policy, as they are called from a shell."""
+
+import json
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from rl.tasks.items import SPLITS, write_items
+from tests.rl.tiny import build_task, save_tiny
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    data = tmp_path / "data"
+    data.mkdir()
+    for split in SPLITS:
+        write_items(build_task().split(split), data / f"{split}.jsonl")
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        f"base_model: {save_tiny('t5', tmp_path / 'model')}\n"
+        f"data: {data}\n"
+        "iterations: 2\nprompts: 4\nhorizon: 4\n"
+        "optimiser: {epochs: 1, minibatch: 4}\n"
+        "evaluation: {every: 1, items: 2, samples: 1}\n"
+    )
+    return path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:
+    call_command(*arguments, "--json")
+    result: dict[str, object] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    return result
+
+
+def test_a_policy_is_trained_and_evaluated(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "run"
+    summary = run(capsys, "train_policy", str(config), "--set", "algorithm=ppo", "--output", str(output))
+    assert summary["algorithm"] == "ppo"
+    assert summary["iterations"] == 2
+    scores = run(
+        capsys,
+        *("evaluate_policy", str(output / "policy"), "--task", "commongen-mini", "--data", str(tmp_path / "data")),
+        *("--split", "validation", "--horizon", "4"),
+    )
+    assert scores.keys() == {"sampled", "greedy"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--set", "iteration=3"), "unknown key 'iteration'; did you mean 'iterations'"),
+        (("--set", "iterations=0"), "iterations: expected a number above 0"),
+        (("--set", "base_model=nowhere/at/all"), "nowhere/at/all is not a model checkpoint"),
+        (("--set", "reward.name=meteor_preference"), r"expected a reward model in reward.preference_model"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_leaves_nothing(
+    arguments: tuple[str, ...], sentence: str, config: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(CommandError, match=sentence) as refused:
+        call_command("train_policy", str(config), *arguments, "--output", str(tmp_path / "run"))
+    assert refused.value.returncode == 2
+    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "run.partial").exists()
+
+
+def test_an_existing_output_is_not_overwritten(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with pytest.raises(CommandError, match="exists already"):
+        call_command("train_policy", str(config), "--output", str(tmp_path / "run"))
