@@ -5,7 +5,7 @@ TORCH_INDEX ?=
 VENV := .venv
 RUN := $(VENV)/bin/python
 SERVE_DATABASE ?= runs/demo/annotation.sqlite3
-SERVE_ADDRESS ?= 127.0.0.1:8000
+SERVE_PORT ?= 8000
 export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: setup demo controls test check serve bench clean
@@ -39,8 +39,7 @@ check: setup
 	HF_HUB_OFFLINE=1 $(RUN) -m pytest -m "not slow"
 
 serve: setup
-	PREFLOOP_DATABASE=$(SERVE_DATABASE) $(RUN) manage.py migrate --verbosity 0
-	PREFLOOP_DATABASE=$(SERVE_DATABASE) $(RUN) manage.py serve --bind $(SERVE_ADDRESS)
+	PREFLOOP_DATABASE=$(SERVE_DATABASE) $(RUN) manage.py serve --port $(SERVE_PORT)
 
 bench: setup
 	$(RUN) -m tests.bench

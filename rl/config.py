@@ -1,5 +1,4 @@
-"""The configuration of `train_policy`: YAML becomes these dataclasses. Defaults are DESIGN.md's unless a comment
-says why not."""
+"""The configuration of `train_policy`: YAML becomes these dataclasses. docs/decisions.md has the defaults' reasons."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

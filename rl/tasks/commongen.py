@@ -56,12 +56,13 @@ def _read_aligned(source: Path, target: Path) -> dict[tuple[str, ...], list[str]
 
 
 def _read_scenes(path: Path) -> dict[tuple[str, ...], list[str]]:
-    rows = {}
+    rows: dict[tuple[str, ...], list[str]] = {}
     for number, line in enumerate(_read_lines(path), start=1):
         try:
             row = json.loads(line)
             concepts = tuple(concept.rsplit("_", 1)[0] for concept in row["concept_set"].split("#"))
-            rows[concepts] = [scene.strip() for scene in row["scene"]]
+            # Two sets may differ in parts of speech alone ("style" the noun and the verb): one prompt, one item.
+            rows.setdefault(concepts, []).extend(scene.strip() for scene in row["scene"])
         except (json.JSONDecodeError, KeyError, TypeError):
             raise InputError(f"{path}, line {number}: expected JSON with concept_set and scene.") from None
     return rows

@@ -25,7 +25,8 @@ from rl.policy import load_policy
 
 SHUFFLED_MODELS = 20
 SHUFFLED_POLICIES = 5
-NEGATIVE_STAGES = tuple(name for name, _, _ in STAGES if name not in ("reward-model-evaluation", "likert"))
+LEFT_OUT = ("reward-model-evaluation", "likert", "your-turn")
+NEGATIVE_STAGES = tuple(name for name, _, _ in STAGES if name not in LEFT_OUT)
 
 
 def run_controls(folder: Path, experiment: Experiment, say: Callable[[str], None]) -> Result:

@@ -21,6 +21,7 @@ STAGES: tuple[tuple[str, str, Callable[[Workshop], Result]], ...] = (
     ("second-vote", "g. Second vote: C against B, C against A", stages.hold_second_vote),
     ("gold", "g. Gold scores, and gold against KL along each run", stages.judge_arms),
     ("likert", "h. Likert campaign over five systems", stages.hold_likert_campaign),
+    ("your-turn", "i. Two open campaigns for you", stages.open_campaigns_for_visitors),
 )
 
 

@@ -1,5 +1,6 @@
 """The demo's numbers: of the votes, the reward model, and the arms."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -66,7 +67,8 @@ def measure_power(contest: Mapping[str, Any], items: int, raters_per_hit: int, s
     With the observed share of ties, and the observed alpha as the correlation of two votes on an item.
     """
     votes = contest["wins_a"] + contest["wins_b"] + contest["ties"]
-    correlation = max(0.0, min(0.95, contest["agreement"].get("estimate", 0.0)))
+    alpha = contest["agreement"]["estimate"]
+    correlation = min(0.95, max(0.0, alpha)) if math.isfinite(alpha) else 0.0
     return {
         f"{mean_vote:.2f}": sign_flip_power(
             units=items,

@@ -26,6 +26,7 @@ from annotation.records import read_ratings
 from rl.management.demo import figures
 from rl.management.demo.completions import completions_of, judge_samples
 from rl.management.demo.controls_section import describe_controls
+from rl.management.demo.stages import RATED_SYSTEMS
 from rl.management.demo.workshop import Result, Workshop
 from rl.management.run_records import read_metrics
 from rl.metrics.meteor import METEOR_NAME
@@ -89,11 +90,6 @@ def key_numbers(results: Results) -> tuple[KeyNumber, ...]:
             "pooled AUC of the reward model",
             f"ceiling {format_number(votes['gold ceiling']['pooled_auc']['estimate'])}",
         ),
-        KeyNumber(
-            format_number(results["first-vote"]["alpha"]["estimate"], 2),
-            "alpha of the first vote",
-            "the paper's workers: .28",
-        ),
     )
 
 
@@ -124,7 +120,10 @@ def describe_first_vote(results: Results) -> Section:
         ("pairs", str(vote["pairs"])),
         ("votes", str(vote["votes"])),
         ("workers", str(vote["workers"])),
-        ("Krippendorff's alpha, items resampled", f"{format_number(alpha['estimate'])} {_interval(alpha)}"),
+        (
+            "Krippendorff's alpha, items resampled (the paper's workers: .28)",
+            f"{format_number(alpha['estimate'])} {_interval(alpha)}",
+        ),
         ("votes for Supervised over arm A", f"{vote['share_of_votes_for_supervised']:.1%}"),
         ("votes for the left side", f"{vote['share_of_votes_for_left']:.1%}"),
     )
@@ -232,9 +231,8 @@ def describe_ratings(shop: Workshop, results: Results) -> Section:
     parts: list[Part] = []
     for question, numbers in likert["questions"].items():
         rows = table[table["question"] == question]
-        counts = (
-            rows.groupby(["system", "value"]).size().unstack(fill_value=0).reindex(columns=range(1, 6), fill_value=0)
-        )
+        counts = rows.groupby(["system", "value"]).size().unstack(fill_value=0)
+        counts = counts.reindex(index=RATED_SYSTEMS, columns=range(1, 6), fill_value=0)
         means = {name: Estimate(row["estimate"], row["low"], row["high"]) for name, row in numbers["means"].items()}
         with figure_style():
             figure = plot_likert(counts, means)
@@ -272,7 +270,7 @@ def _correlation_table(correlations: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def show_completions(shop: Workshop) -> Section:
-    systems = ("supervised", "supervised+nlpo", "arm-b", "arm-c")
+    systems = ("supervised", "arm-b", "arm-c")
     by_system = {system: completions_of(shop, system, "test") for system in systems}
     scores = {system: judge_samples(shop, samples) for system, samples in by_system.items()}
     parts = []

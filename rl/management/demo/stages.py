@@ -29,7 +29,7 @@ from rl.management.demo.measurements import (
     measure_ratings,
     trace_gold,
 )
-from rl.management.demo.votes import hold_campaign, pair_row, rating_rows, select_pairs
+from rl.management.demo.votes import hold_campaign, open_campaign, pair_row, rating_rows, select_pairs
 from rl.management.demo.workshop import Result, Workshop
 from rl.metrics.meteor import meteor
 from rl.tasks.commongen_mini.judge import load_judge
@@ -39,7 +39,15 @@ WITH_TIES = {"task": "commongen-pairwise", "allow_tie": True, "allow_both_bad": 
 LIKERT = {"task": "commongen-likert"}
 RATED_SYSTEMS = ("zero-shot", "supervised", "nlpo", "supervised+nlpo", "arm-c")
 # Other workers in each campaign; the second vote asks people who took no part in the first.
-SEEDS = {"first-vote": 1, "c-against-b": 2, "c-against-a": 3, "likert": 4}
+SEEDS = {
+    "first-vote": 1,
+    "c-against-b": 2,
+    "c-against-a": 3,
+    "likert": 4,
+    "your-turn-pairs": 5,
+    "your-turn-ratings": 6,
+}
+VISITOR_ITEMS = 40
 
 
 def hold_first_vote(shop: Workshop) -> Result:
@@ -177,6 +185,19 @@ def hold_likert_campaign(shop: Workshop) -> Result:
         "line": f"quality: alpha (ordinal) {_interval(quality['agreement']['ordinal'])}, ANOVA "
         f"p = {quality['anova_paper_protocol']['p_value']:.2g}",
     }
+
+
+def open_campaigns_for_visitors(shop: Workshop) -> Result:
+    """Two small campaigns that stay open, so that whoever runs `make serve` finds something to judge."""
+    vote = shop.experiment.second_vote
+    rest = slice(vote.items, vote.items + VISITOR_ITEMS)
+    rivals = completions_of(shop, "arm-b", "test")[rest]
+    tuned = completions_of(shop, "arm-c", "test")[rest]
+    pairs = [pair_row(a, b) for a, b in zip(rivals, tuned, strict=True) if a.completion != b.completion]
+    shown = [sample for sample in (*rivals, *tuned) if sample.completion]
+    open_campaign(shop, "your-turn-pairs", pairs, vote, WITH_TIES, SEEDS["your-turn-pairs"])
+    open_campaign(shop, "your-turn-ratings", rating_rows(shown), vote, LIKERT, SEEDS["your-turn-ratings"])
+    return {"line": "`make serve` opens them, with the progress of all others"}
 
 
 def _automatic_scores(shop: Workshop, samples: Sequence[Sample]) -> dict[str, np.ndarray]:

@@ -80,25 +80,36 @@ def hold_campaign(
     export = shop.folder / name
     if export.exists():
         return export
-    seed = 1000 * shop.experiment.seed + seed_offset
-    config, items, crowd = _write_campaign_files(shop.folder / "campaigns" / name, name, rows, vote, settings, seed)
-    shop.run("migrate", "--verbosity", "0")
-    if not shop.succeeds("campaign_status", name):
-        shop.run("create_campaign", config, "--items", items)
+    files = open_campaign(shop, name, rows, vote, settings, seed_offset)
     with running_server(shop.database) as url:
-        command = ["simulate_crowd", name, f"--workers={vote.workers}", "--url", url, f"--seed={seed}"]
-        shop.run(*command, "--world", shop.folder / "task", "--crowd", crowd)
+        command = ["simulate_crowd", name, f"--workers={vote.workers}", "--url", url]
+        seed = f"--seed={crowd_seed(shop, seed_offset)}"
+        shop.run(*command, seed, "--world", shop.folder / "task", "--crowd", files / "crowd.yaml")
     shop.run("export_judgments", name, "--output", export)
     return export
 
 
-def _write_campaign_files(
-    folder: Path, name: str, rows: Rows, vote: Vote, settings: Mapping[str, Any], seed: int
-) -> tuple[Path, Path, Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    config, items, crowd = folder / "campaign.yaml", folder / "items.jsonl", folder / "crowd.yaml"
+def open_campaign(
+    shop: Workshop, name: str, rows: Rows, vote: Vote, settings: Mapping[str, Any], seed_offset: int
+) -> Path:
+    """Create a campaign unless it is there; returns the folder of its configuration, items and crowd."""
+    folder = shop.folder / "campaigns" / name
+    seed = crowd_seed(shop, seed_offset)
     content = {"name": name, "raters_per_hit": vote.raters_per_hit, "seed": seed, **settings}
-    config.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-    items.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    crowd.write_text(yaml.safe_dump(plain(vote.crowd), sort_keys=False), encoding="utf-8")
-    return config, items, crowd
+    _write_campaign_files(folder, content, rows, vote)
+    shop.run("migrate", "--verbosity", "0")
+    if not shop.succeeds("campaign_status", name):
+        shop.run("create_campaign", folder / "campaign.yaml", "--items", folder / "items.jsonl")
+    return folder
+
+
+def crowd_seed(shop: Workshop, offset: int) -> int:
+    return 1000 * shop.experiment.seed + offset
+
+
+def _write_campaign_files(folder: Path, campaign: Mapping[str, Any], rows: Rows, vote: Vote) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (folder / "campaign.yaml").write_text(yaml.safe_dump(dict(campaign), sort_keys=False), encoding="utf-8")
+    (folder / "items.jsonl").write_text(lines, encoding="utf-8")
+    (folder / "crowd.yaml").write_text(yaml.safe_dump(plain(vote.crowd), sort_keys=False), encoding="utf-8")
