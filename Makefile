@@ -8,7 +8,7 @@ SERVE_DATABASE ?= runs/demo/annotation.sqlite3
 SERVE_PORT ?= 8000
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: setup demo controls test check serve bench clean
+.PHONY: setup demo controls test check serve clean
 
 setup: $(VENV)/.installed
 
@@ -40,9 +40,6 @@ check: setup
 
 serve: setup
 	PREFLOOP_DATABASE=$(SERVE_DATABASE) $(RUN) manage.py serve --port $(SERVE_PORT)
-
-bench: setup
-	$(RUN) -m tests.bench
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -30,15 +30,15 @@ class RewardModelConfig:
     base_model: str
     layout: Layout = "decoder"
     loss: Loss = "bradley-terry"
-    learning_rate: float = 3e-4
-    batch: int = 32
-    epochs: int = 10
-    patience: int = 3
+    learning_rate: float = 6e-4
+    batch: int = 16
+    epochs: int = 12
+    patience: int = 4
     warmup_steps: int = 20
     weight_decay: float = 0.01
     gradient_norm: float = 1.0
     centring: float = 0.01
-    language_weight: float = 0.3
+    language_weight: float = 1.0
     temperature_ratio: float = 0.5
     dropout: float = 0.1
     seed: int = 0
@@ -75,9 +75,10 @@ def set_dropout(model: torch.nn.Module, share: float) -> None:
 def _run_epochs(config: RewardModelConfig, model: PreferenceModel, pairs: Sequence[Preference]) -> Iterator[float]:
     """Train for up to `config.epochs`; yields the mean loss after each."""
     optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    warm_up = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(1.0, (step + 1) / config.warmup_steps))
+    steps = config.epochs * -(-len(pairs) // config.batch)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: learning_rate_factor(step, steps, config))
     generator = torch.Generator().manual_seed(config.seed)
-    with tqdm(total=config.epochs * -(-len(pairs) // config.batch), desc="reward model", unit="step") as progress:
+    with tqdm(total=steps, desc="reward model", unit="step") as progress:
         for _ in range(config.epochs):
             model.train()
             order = torch.randperm(len(pairs), generator=generator).tolist()
@@ -88,10 +89,15 @@ def _run_epochs(config: RewardModelConfig, model: PreferenceModel, pairs: Sequen
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_norm)
                 optimiser.step()
-                warm_up.step()
+                schedule.step()
                 losses.append(loss.item())
                 progress.update()
             yield sum(losses) / len(losses)
+
+
+def learning_rate_factor(step: int, steps: int, config: RewardModelConfig) -> float:
+    """Linear warm-up, then linear decay to zero at the last of `steps`."""
+    return min((step + 1) / config.warmup_steps, (steps - step) / max(1, steps - config.warmup_steps))
 
 
 def pair_loss(model: PreferenceModel, pairs: Sequence[Preference], config: RewardModelConfig) -> Tensor:

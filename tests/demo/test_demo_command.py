@@ -13,10 +13,10 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 # Enough supervised steps that some completions use all concepts; everything else as small as it can be.
 MINIATURE = [
-    "task.train=500",
+    "task.train=900",
     "task.validation=20",
     "task.test=60",
-    "supervised.steps=260",
+    "supervised.steps=420",
     "supervised.early_steps=40",
     "policy_set=['iterations=3', 'prompts=16', 'value_warmup=1', 'snapshots=[2]', 'evaluation.items=8']",
     "first_vote.pairs=40",

@@ -127,7 +127,7 @@ def test_training_learns_a_separable_preference_and_reloads_to_the_same_scores(b
     splits = PairSplits(
         tuple(make_pairs(300, "train")), tuple(make_pairs(40, "validation", 300)), tuple(make_pairs(60, "test", 340))
     )
-    config = RewardModelConfig(str(base), learning_rate=5e-3, batch=32, epochs=12, dropout=0.0)
+    config = RewardModelConfig(str(base), learning_rate=5e-3, batch=32, epochs=15, dropout=0.0, language_weight=0.0)
     with open_run(tmp_path / "run", config=config) as run:
         summary = train_reward_model(config, splits, run)
     scorer = load_scorer(tmp_path / "run")

@@ -19,6 +19,7 @@ NUMBERS = {
     "epochs": "at most",
     "patience": "epochs without a better validation loss before stopping",
     "dropout": "share of units",
+    "language_weight": "of the preferred completions' cross-entropy (layout decoder)",
     "seed": "draws batches and dropout",
 }
 

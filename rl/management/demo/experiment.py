@@ -40,9 +40,10 @@ class Vote:
 @dataclass(frozen=True, slots=True)
 class RewardModelBudget:
     learning_rate: float = 6e-4
-    batch: int = 32
-    epochs: int = 10
-    patience: int = 3
+    batch: int = 16
+    epochs: int = 12
+    patience: int = 4
+    language_weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
