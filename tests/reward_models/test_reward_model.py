@@ -19,7 +19,7 @@ from reward_models.train import RewardModelConfig, pair_loss, score_pairs, train
 from rl.from_scratch import build_small_t5, train_tokenizer
 from tests.reward_models.pairs import WORDS, make_pair, make_pairs
 
-TEXTS = [f"say {word} number {number}" for word in WORDS for number in range(400)] + [f"{word}." for word in WORDS]
+TEXTS = [f"say {word} number {number}" for word in WORDS for number in range(700)] + [f"{word}." for word in WORDS]
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_the_language_term_is_the_preferred_completions_cross_entropy(base: Path
 
 def test_training_learns_a_separable_preference_and_reloads_to_the_same_scores(base: Path, tmp_path: Path) -> None:
     splits = PairSplits(
-        tuple(make_pairs(300, "train")), tuple(make_pairs(40, "validation", 300)), tuple(make_pairs(60, "test", 340))
+        tuple(make_pairs(600, "train")), tuple(make_pairs(40, "validation", 600)), tuple(make_pairs(60, "test", 640))
     )
     config = RewardModelConfig(str(base), learning_rate=5e-3, batch=32, epochs=15, dropout=0.0, language_weight=0.0)
     with open_run(tmp_path / "run", config=config) as run:
