@@ -1,5 +1,5 @@
 # `make demo` runs the whole loop, `make test` the tests; both set everything up by themselves.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # The index that torch comes from, for example that of the CPU builds (see the README); empty for pip's own.
 TORCH_INDEX ?=
 VENV := .venv

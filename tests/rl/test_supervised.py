@@ -60,7 +60,7 @@ def test_the_learning_rate_rises_then_falls_to_a_tenth() -> None:
     assert factors[:10] == [pytest.approx((step + 1) / 10) for step in range(10)]
     assert factors[10] == pytest.approx(1.0)
     assert factors[100] == pytest.approx(0.1)
-    assert all(later <= earlier for earlier, later in itertools.pairwise(factors))
+    assert all(later <= earlier for earlier, later in itertools.pairwise(factors[10:]))
 
 
 def test_training_memorises_a_few_items_and_stops_with_eos(tmp_path: Path) -> None:
