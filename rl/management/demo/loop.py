@@ -4,11 +4,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from annotation.run_folders import describe_environment, write_json
 from rl.management.demo import stages, training
 from rl.management.demo.experiment import Experiment
 from rl.management.demo.report import write_demo_report
-from rl.management.demo.workshop import Result, Workshop, open_workshop
+from rl.management.demo.workshop import THREADS, Result, Workshop, open_workshop
 
 STAGES: tuple[tuple[str, str, Callable[[Workshop], Result]], ...] = (
     ("task", "The task: a world, its concept sets, and a corpus that has learned to err", training.build_task),
@@ -27,6 +29,7 @@ STAGES: tuple[tuple[str, str, Callable[[Workshop], Result]], ...] = (
 
 def run_demo(folder: Path, experiment: Experiment, say: Callable[[str], None]) -> Result:
     """Run all stages that are not done yet; writes `summary.json` and `report.html` and returns the headlines."""
+    torch.set_num_threads(THREADS)
     shop = open_workshop(folder, experiment, say)
     started = time.monotonic()
     for name, title, work in STAGES:

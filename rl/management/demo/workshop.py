@@ -14,6 +14,9 @@ from annotation.errors import InputError
 from annotation.run_folders import plain, write_json
 from rl.management.demo.experiment import ROOT, Experiment
 
+# One a process: a second thread gains small models nothing, and with another number sums differ in their last bits.
+THREADS = 1
+
 Result = dict[str, Any]
 Command = Sequence[str | Path]
 
@@ -54,15 +57,14 @@ class Workshop:
         self.say(f"  {numbers.get('line', 'done')}  [{seconds:.0f} s]")
 
     def run(self, *command: str | Path) -> None:
-        """Run one `manage.py` command with all cores, its progress bar on the screen."""
+        """Run one `manage.py` command, its progress bar on the screen."""
         self._wait([(command, self._start(command, {}))])
 
     def run_together(self, *commands: Command) -> None:
-        """Run several commands at once, one core each: small models gain nothing from a second thread."""
+        """Run several commands at once, one core each."""
         started = []
         for position, command in enumerate(commands):
-            environment = {"OMP_NUM_THREADS": "1", "TQDM_POSITION": str(position)}
-            started.append((command, self._start(command, environment)))
+            started.append((command, self._start(command, {"TQDM_POSITION": str(position)})))
         self._wait(started)
 
     def succeeds(self, *command: str | Path) -> bool:
@@ -80,7 +82,8 @@ class Workshop:
         variables = dict(os.environ)
         if not sys.stderr.isatty():
             variables.setdefault("TQDM_MININTERVAL", "10")  # a bar that is redrawn fills a log
-        return variables | {"PREFLOOP_DATABASE": str(self.database.resolve())} | dict(environment)
+        own = {"PREFLOOP_DATABASE": str(self.database.resolve()), "OMP_NUM_THREADS": str(THREADS)}
+        return variables | own | dict(environment)
 
     def _wait(self, started: Sequence[tuple[Command, subprocess.Popen[bytes]]]) -> None:
         """Wait for all; if one fails, or the demo is interrupted, end the others."""
