@@ -49,7 +49,7 @@ def interrupt_after(output: Path, stage: str) -> None:
     process = subprocess.Popen(
         demo_command(output), cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
     )
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 600
     while not (output / "results" / f"{stage}.json").exists():
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.1)
@@ -59,7 +59,7 @@ def interrupt_after(output: Path, stage: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 def test_the_loop_runs_resumes_after_an_interruption_and_repeats_itself(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     interrupt_after(first, "supervised")
@@ -79,7 +79,7 @@ def test_the_loop_runs_resumes_after_an_interruption_and_repeats_itself(tmp_path
     assert page.count("<svg") >= 8
     again = time.monotonic()
     run_demo(first)
-    assert time.monotonic() - again < 60  # nothing is trained a second time
+    assert time.monotonic() - again < 120  # nothing is trained a second time
 
 
 def run_command(*words: str | Path) -> subprocess.CompletedProcess[str]:
