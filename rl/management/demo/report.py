@@ -108,8 +108,10 @@ def describe_experiment(shop: Workshop) -> Section:
         "budget and seed.",
         "New workers compare C with B and with A, and rate five systems on Likert scales.",
     )
-    text = "The experiment was fixed in rl/configs/demo.yaml before the runs that are reported. A gold judge that reads "
-    text += "sentences exactly stands for what people like; it guides simulated workers and this page, never a training."
+    text = (
+        "The experiment was fixed in rl/configs/demo.yaml before the runs that are reported. A gold judge that reads "
+        "sentences exactly stands for what people like; it guides simulated workers and this page, never a training."
+    )
     return Section("What was done", (Note(CAVEAT, "Read this first"), Bullets(steps), Paragraph(text)))
 
 
