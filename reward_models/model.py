@@ -100,7 +100,7 @@ class PreferenceModel(torch.nn.Module):
         return Reading(verdict[:, good] - verdict[:, bad], logits[:, :-1], response_ids, is_response)
 
     def _token_ids(self, texts: Sequence[str], limit: int) -> list[list[int]]:
-        """Ids without special tokens; a longer prompt loses its beginning, and a longer completion is refused."""
+        """Ids without special tokens; a longer text loses its beginning."""
         rows: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
         return [row[-limit:] for row in rows]
 

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -13,6 +12,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedModel, 
 from annotation.errors import InputError
 from annotation.run_folders import RunFolder
 from rl.from_scratch import build_small_t5, train_tokenizer
+from rl.policy import save_policy
 from rl.tasks import Item, Task
 
 FROM_SCRATCH = "small-t5"
@@ -55,12 +55,12 @@ def train_supervised(config: SupervisedConfig, task: Task, folder: RunFolder) ->
     for step, batch in enumerate(progress, start=1):
         loss = _take_step(model, optimiser, schedule, _collate(batch, tokenizer.pad_token_id), config)
         if step == config.early_steps:
-            _save_policy(model, tokenizer, folder.path / "early")
+            save_policy(model, tokenizer, folder.path / "early")
         if step % 50 == 0 or step == config.steps:
             progress.set_postfix(loss=f"{loss:.3f}")
             folder.log({"step": step, "loss": loss, "learning_rate": schedule.get_last_lr()[0]})
     summary = {"validation_loss": _mean_loss(model, held_out, tokenizer.pad_token_id, config.batch)}
-    _save_policy(model, tokenizer, folder.path / "policy")
+    save_policy(model, tokenizer, folder.path / "policy")
     folder.write_summary(summary)
     return summary
 
@@ -155,8 +155,3 @@ def _mean_loss(model: PreTrainedModel, pairs: Sequence[TokenPair], pad: int, bat
         total += model(**batch).loss.item() * tokens
         count += tokens
     return total / count
-
-
-def _save_policy(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 from analysis.pair_scores import compare_scorers, evaluate_scorer
 from annotation.errors import InputError
 from annotation.records import Preference
+from rl.tasks.commongen_mini.judge import load_judge
 
 Score = Callable[[Sequence[str], Sequence[str]], np.ndarray]
 
@@ -61,3 +63,11 @@ def tabulate_scores(pairs: Sequence[Preference], scorers: dict[str, Score]) -> t
 def _brief(estimate: Any) -> dict[str, Any]:
     content = asdict(estimate)
     return {key: content[key] for key in ("estimate", "low", "high", "used")}
+
+
+def gold_score(world: Path) -> Score:
+    """The gold judge's utility as a scorer: what no model of these votes can beat by much."""
+    judge = load_judge(world)
+    return lambda prompts, completions: np.array(
+        [judge(prompt, text).utility for prompt, text in zip(prompts, completions, strict=True)]
+    )

@@ -4,12 +4,10 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from annotation.errors import InputError
 from annotation.management.command import PipelineCommand
 from annotation.records import SPLITS, read_preferences
-from reward_models.management.evaluation import Score, evaluate_on_votes
+from reward_models.management.evaluation import Score, evaluate_on_votes, gold_score
 from reward_models.scoring import load_scorer
 
 
@@ -31,13 +29,3 @@ class Command(PipelineCommand):
         if options["world"]:
             scorers["gold"] = gold_score(options["world"])
         return evaluate_on_votes(pairs, scorers, options["seed"])
-
-
-def gold_score(world: Path) -> Score:
-    """The gold judge's utility as a scorer: what no model of these votes can beat by much."""
-    from rl.tasks.commongen_mini.judge import load_judge
-
-    judge = load_judge(world)
-    return lambda prompts, completions: np.array(
-        [judge(prompt, text).utility for prompt, text in zip(prompts, completions, strict=True)]
-    )

@@ -8,7 +8,7 @@ from scipy.special import expit
 
 from analysis.intervals import paired_difference_interval
 from annotation.records import read_comparisons, read_preferences, read_ratings
-from reward_models.management.evaluation import Score, evaluate_on_votes
+from reward_models.management.evaluation import evaluate_on_votes, gold_score
 from reward_models.scoring import Scorer, load_scorer
 from rl.generate import Sample
 from rl.management.demo.completions import (
@@ -32,7 +32,6 @@ from rl.management.demo.measurements import (
 from rl.management.demo.votes import hold_campaign, open_campaign, pair_row, rating_rows, select_pairs
 from rl.management.demo.workshop import Result, Workshop
 from rl.metrics.meteor import meteor
-from rl.tasks.commongen_mini.judge import load_judge
 
 FORCED_CHOICE = {"task": "commongen-pairwise", "allow_tie": False, "allow_both_bad": False}
 WITH_TIES = {"task": "commongen-pairwise", "allow_tie": True, "allow_both_bad": False}
@@ -77,7 +76,7 @@ def evaluate_reward_model(shop: Workshop) -> Result:
     seed = shop.experiment.seed
     scorer = load_scorer(shop.folder / "reward-model")
     pairs = [pair for pair in read_preferences(shop.folder / "first-vote") if pair.split == "test"]
-    votes = evaluate_on_votes(pairs, {"reward model": scorer, "gold ceiling": _gold_score(shop)}, seed)
+    votes = evaluate_on_votes(pairs, {"reward model": scorer, "gold ceiling": gold_score(shop.folder / "task")}, seed)
     best_of = compare_selectors(shop, scorer)
     gain = best_of["reward model less coverage"]
     return {
@@ -113,13 +112,6 @@ def compare_selectors(shop: Workshop, scorer: Scorer) -> Result:
 def pick_best(values: np.ndarray, size: int) -> np.ndarray:
     """The row with the highest value of each consecutive block of `size`."""
     return np.arange(0, len(values), size) + values.reshape(-1, size).argmax(axis=1)
-
-
-def _gold_score(shop: Workshop) -> Score:
-    judge = load_judge(shop.folder / "task")
-    return lambda prompts, completions: np.array(
-        [judge(prompt, text).utility for prompt, text in zip(prompts, completions, strict=True)]
-    )
 
 
 def hold_second_vote(shop: Workshop) -> Result:
