@@ -1,4 +1,11 @@
-"""Advantages: generalised advantage estimation and whitening. Shapes: (B, T), entries count where is_response."""
+"""Advantages: generalised advantage estimation, whitening, the scale of rewards.
+
+Shapes: (B, T), entries count where is_response.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -42,3 +49,27 @@ def explained_variance(values: Tensor, returns: Tensor, is_response: Tensor) -> 
     spread = returns[is_response].var(unbiased=False)
     residual = (returns - values)[is_response].var(unbiased=False)
     return float(1 - residual / spread) if spread > 0 else 0.0
+
+
+@dataclass(slots=True)
+class RunningScale:
+    """The standard deviation of all numbers seen so far, by Welford's sums; it scales rewards and shifts nothing."""
+
+    count: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+
+    def include(self, numbers: Sequence[float]) -> None:
+        for number in numbers:
+            self.count += 1
+            step = number - self.mean
+            self.mean += step / self.count
+            self.squares += step * (number - self.mean)
+
+    @property
+    def deviation(self) -> float:
+        """1 while nothing is known to vary."""
+        return math.sqrt(self.squares / self.count) if self.squares > 0 else 1.0
+
+    def state(self) -> tuple[int, float, float]:
+        return self.count, self.mean, self.squares

@@ -5,23 +5,37 @@ from pathlib import Path
 from typing import Any, Literal
 
 from annotation.errors import InputError
+from rl.nlpo import NlpoConfig
 from rl.sampling import Sampler
+from rl.trackers import TrackingConfig
+from rl.trpo import TrpoConfig
+
+Algorithm = Literal["nlpo", "ppo", "a2c", "trpo", "rloo", "grpo"]
+CRITIC_FREE = ("rloo", "grpo")
+
+
+@dataclass(frozen=True, slots=True)
+class RewardTerm:
+    """One reward of a sum. name: as in RewardConfig."""
+
+    name: str
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class RewardConfig:
-    """name: what is rewarded. preference_model: the reward model's folder, for meteor_preference."""
+    """name: meteor, coverage, meteor_coverage, preference, meteor_preference, or your own as `module:function`.
 
-    name: Literal["meteor", "meteor_coverage", "meteor_preference"] = "meteor"
+    preference_model: the reward model's folder, for the two that need one. terms: a weighted sum instead of `name`.
+    missing_eos_penalty: taken off a response that the horizon cut. is_scaled: divide by the running standard
+    deviation of the responses' rewards; the mean stays, so no reward changes its sign.
+    """
+
+    name: str = "meteor"
     preference_model: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NlpoConfig:
-    """top_mass: p. refresh_every: µ, in iterations; a short run refreshes oftener (nlpo.refresh_interval)."""
-
-    top_mass: float = 0.9
-    refresh_every: int = 20
+    terms: tuple[RewardTerm, ...] = ()
+    missing_eos_penalty: float = 0.0
+    is_scaled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +47,20 @@ class KlConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ValueConfig:
+    """model: V_φ as a copy of π_0 of its own, or as a head on the policy's trunk. clip: most that a value may move
+    from what it was at the rollout (PPO's value clipping); null for none, the default."""
+
+    model: Literal["separate", "shared"] = "separate"
+    clip: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OptimiserConfig:
     """AdamW for the policy and for the value model. minibatch: sequences a step; epochs: passes over a rollout.
 
-    microbatch: sequences held in memory at a time; a minibatch's gradient is summed over them.
+    microbatch: sequences held in memory at a time; a minibatch's gradient is summed over them. schedule: of both rates
+    over the run, after `warmup` iterations of linear growth.
     """
 
     learning_rate: float = 1e-5
@@ -46,47 +70,71 @@ class OptimiserConfig:
     epochs: int = 5
     minibatch: int = 64
     microbatch: int = 64
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    warmup: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationConfig:
     """every: iterations between evaluations (also before the first and after the last); items: from validation;
-    samples: of them that are written out."""
+    samples: of them that are written out; best_by: the metric, of sampled completions, by which `best/` is kept."""
 
     every: int = 10
     items: int = 200
     samples: int = 8
+    best_by: str = "reward"
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
     """One RL run. reference: `initial` for the policy that training starts from, or a checkpoint.
 
-    prompts: sampled an iteration. horizon: most tokens of a response. value_warmup: first iterations that train the
-    value model alone. snapshots: iterations after which the policy is kept.
+    prompts: sampled an iteration; samples_per_prompt: responses to each (a group, for RLOO and GRPO). horizon: most
+    tokens of a response. is_masked: tokens come from π_ψ's support; null: under NLPO alone. value_warmup: first
+    iterations that train the value model alone. dropout: on while updating, as the model's configuration has it.
+    snapshots: iterations after which the policy is kept.
     """
 
     base_model: str
-    algorithm: Literal["nlpo", "ppo"] = "nlpo"
+    algorithm: Algorithm = "nlpo"
     task: str = "commongen-mini"
     data: Path | None = None
     reference: str = "initial"
     reward: RewardConfig = field(default_factory=RewardConfig)
     sampler: Sampler = field(default_factory=Sampler)
     nlpo: NlpoConfig = field(default_factory=NlpoConfig)
+    trpo: TrpoConfig = field(default_factory=TrpoConfig)
     kl: KlConfig = field(default_factory=KlConfig)
+    value: ValueConfig = field(default_factory=ValueConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
     iterations: int = 100
     prompts: int = 64
+    samples_per_prompt: int = 1
     horizon: int = 32
+    is_masked: bool | None = None
     value_warmup: int = 0
     discount: float = 0.95
     gae_lambda: float = 0.95
     clip: float = 0.2
+    entropy_coefficient: float = 0.0
+    dropout: bool = False
     checkpoint_every: int = 10
     snapshots: tuple[int, ...] = ()
     seed: int = 0
+
+    @property
+    def uses_mask(self) -> bool:
+        return self.algorithm == "nlpo" if self.is_masked is None else self.is_masked
+
+    @property
+    def has_critic(self) -> bool:
+        return self.algorithm not in CRITIC_FREE
+
+    @property
+    def shares_trunk(self) -> bool:
+        return self.has_critic and self.value.model == "shared"
 
 
 def input_paths(config: TrainingConfig) -> list[Path]:
@@ -98,33 +146,76 @@ def input_paths(config: TrainingConfig) -> list[Path]:
 
 def check_config(config: TrainingConfig) -> None:
     """InputError for a value that no run could use."""
-    positive = {
-        "iterations": config.iterations,
-        "prompts": config.prompts,
-        "horizon": config.horizon,
-        "checkpoint_every": config.checkpoint_every,
-        "sampler.temperature": config.sampler.temperature,
-        "nlpo.refresh_every": config.nlpo.refresh_every,
-        "nlpo.top_mass": config.nlpo.top_mass,
-        "optimiser.minibatch": config.optimiser.minibatch,
-        "optimiser.microbatch": config.optimiser.microbatch,
-        "optimiser.epochs": config.optimiser.epochs,
-        "optimiser.gradient_norm": config.optimiser.gradient_norm,
-        "evaluation.every": config.evaluation.every,
-        "evaluation.items": config.evaluation.items,
-        "clip": config.clip,
-    }
-    shares = {"discount": config.discount, "gae_lambda": config.gae_lambda, "nlpo.top_mass": config.nlpo.top_mass}
-    for name, value in positive.items():
+    for name, value in _positive_settings(config).items():
         _expect(value > 0, name, value, "a number above 0")
+    shares = {"discount": config.discount, "gae_lambda": config.gae_lambda, "nlpo.top_mass": config.nlpo.top_mass}
     for name, value in shares.items():
         _expect(0 <= value <= 1, name, value, "a number from 0 to 1")
-    _expect(config.kl.coefficient >= 0, "kl.coefficient", config.kl.coefficient, "a number of at least 0")
+    _expect(0 < config.sampler.top_p <= 1, "sampler.top_p", config.sampler.top_p, "a number above 0, at most 1")
+    for name, value in _settings_from_zero(config).items():
+        _expect(value >= 0, name, value, "a number of at least 0")
     _expect(config.kl.target is None or config.kl.target > 0, "kl.target", config.kl.target, "a number above 0 or null")
     for iteration in config.snapshots:
         _expect(
             1 <= iteration <= config.iterations, "snapshots", iteration, f"iterations from 1 to {config.iterations}"
         )
+    _check_combinations(config)
+
+
+def _positive_settings(config: TrainingConfig) -> dict[str, float]:
+    optimiser, trpo = config.optimiser, config.trpo
+    return {
+        "iterations": config.iterations,
+        "prompts": config.prompts,
+        "samples_per_prompt": config.samples_per_prompt,
+        "horizon": config.horizon,
+        "checkpoint_every": config.checkpoint_every,
+        "sampler.temperature": config.sampler.temperature,
+        "nlpo.refresh_every": config.nlpo.refresh_every,
+        "nlpo.top_mass": config.nlpo.top_mass,
+        "optimiser.minibatch": optimiser.minibatch,
+        "optimiser.microbatch": optimiser.microbatch,
+        "optimiser.epochs": optimiser.epochs,
+        "optimiser.gradient_norm": optimiser.gradient_norm,
+        "trpo.kl_limit": trpo.kl_limit,
+        "trpo.conjugate_steps": trpo.conjugate_steps,
+        "trpo.backtracks": trpo.backtracks,
+        "evaluation.every": config.evaluation.every,
+        "evaluation.items": config.evaluation.items,
+        "clip": config.clip,
+        **({} if config.value.clip is None else {"value.clip": config.value.clip}),
+    }
+
+
+def _settings_from_zero(config: TrainingConfig) -> dict[str, float]:
+    return {
+        "kl.coefficient": config.kl.coefficient,
+        "sampler.top_k": config.sampler.top_k,
+        "sampler.min_length": config.sampler.min_length,
+        "optimiser.learning_rate": config.optimiser.learning_rate,
+        "optimiser.value_learning_rate": config.optimiser.value_learning_rate,
+        "optimiser.warmup": config.optimiser.warmup,
+        "entropy_coefficient": config.entropy_coefficient,
+        "value_warmup": config.value_warmup,
+        "reward.missing_eos_penalty": config.reward.missing_eos_penalty,
+    }
+
+
+def _check_combinations(config: TrainingConfig) -> None:
+    """InputError for values that are sound alone and not together."""
+    if not config.has_critic:
+        _expect(
+            config.samples_per_prompt >= 2,
+            "samples_per_prompt",
+            config.samples_per_prompt,
+            f"at least 2 for {config.algorithm}, which compares the responses to one prompt",
+        )
+        _expect(config.value_warmup == 0, "value_warmup", config.value_warmup, f"0: {config.algorithm} has no critic")
+    if config.algorithm == "trpo":
+        _expect(config.value.model == "separate", "value.model", config.value.model, "separate for trpo")
+        _expect(not config.dropout, "dropout", config.dropout, "false for trpo, whose trust region needs exact passes")
+    if config.algorithm == "nlpo":
+        _expect(config.uses_mask, "is_masked", config.is_masked, "true or null for nlpo; ppo is nlpo without a mask")
 
 
 def _expect(holds: bool, name: str, value: Any, expectation: str) -> None:

@@ -10,16 +10,14 @@ from torch import Tensor
 
 
 def penalised_rewards(
-    scores: Tensor, policy_log_probs: Tensor, reference_log_probs: Tensor, is_response: Tensor, coefficient: float
+    rewards: Tensor, policy_log_probs: Tensor, reference_log_probs: Tensor, is_response: Tensor, coefficient: float
 ) -> Tensor:
-    """r̂_t = r_t − β (log π_θ(a_t) − log π_0(a_t)), (B, T); the scores (B,) fall on the last response token.
+    """r̂_t = r_t − β (log π_θ(a_t) − log π_0(a_t)), (B, T); 0 where is_response is False.
 
     The paper prints the penalty's sign the other way round; its code, like this, subtracts it.
     """
     penalty = coefficient * (policy_log_probs - reference_log_probs)
-    rewards = (-penalty).masked_fill(~is_response, 0.0)
-    last = is_response.sum(dim=1, keepdim=True) - 1
-    return rewards.scatter_add(1, last, scores[:, None].to(rewards.dtype))
+    return (rewards - penalty).masked_fill(~is_response, 0.0)
 
 
 def adapt_coefficient(coefficient: float, kl_nats: float, target_nats: float | None) -> float:

@@ -2,6 +2,7 @@
 over the whole vocabulary. Shapes: (B, T), entries count where is_response."""
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,9 +10,9 @@ from torch import Tensor
 from rl.advantages import mean_over_response
 from rl.kl import exact_kl_nats
 from rl.learner import Learner
-from rl.nlpo import entropy_nats, restrict
-from rl.policy import response_logits, response_values
+from rl.policy import response_logits, response_logits_and_states, response_values
 from rl.rollout import Rollout
+from rl.support import entropy_nats, restrict
 
 _CELLS = 2**24  # logits held at a time: 64 MiB of float32, of which a handful are alive at once
 
@@ -19,11 +20,11 @@ _CELLS = 2**24  # logits held at a time: 64 MiB of float32, of which a handful a
 @dataclass(frozen=True, slots=True)
 class Measures:
     """Each (B, T). `policy` and `reference` are of the sampled token, unmasked; `masked_...` belong to π_θ renormalised
-    over the support; `support_mass` is what π_θ puts on it."""
+    over the support; `support_mass` is what π_θ puts on it; `values` is None without a critic."""
 
     policy: Tensor
     reference: Tensor
-    values: Tensor
+    values: Tensor | None
     kl: Tensor
     masked_kl: Tensor
     entropy: Tensor
@@ -47,23 +48,25 @@ class Measures:
 
 @torch.no_grad()
 def measure(learner: Learner, rollout: Rollout, temperature: float) -> Measures:
-    """Two teacher-forced passes, policy and reference, and one of the value model; a few rows at a time."""
+    """Teacher-forced passes of policy and reference, and of the value model if it is one of its own; some rows at a
+    time, so that no more than a few vocabularies of logits are held."""
     vocabulary = learner.policy.get_output_embeddings().weight.shape[0]
     size = max(1, _CELLS // (rollout.response_ids.shape[1] * vocabulary))
     parts = [
         _measure_rows(learner, rollout, rows, temperature)
         for rows in torch.arange(len(rollout), device=rollout.response_ids.device).split(size)
     ]
-    return Measures(**{field.name: _stack([getattr(part, field.name) for part in parts]) for field in fields(Measures)})
+    return _join(parts)
 
 
 def _measure_rows(learner: Learner, whole: Rollout, indices: Tensor, temperature: float) -> Measures:
     rollout = whole.rows(indices)
     length = whole.response_ids.shape[1]
-    scored = (rollout.prompt_ids, rollout.is_prompt, rollout.response_ids)
-    logits = response_logits(learner.policy, *scored).float() / temperature
+    logits, values = _score(learner, rollout)
+    logits = logits.float() / temperature
     policy = logits.log_softmax(dim=-1)
-    reference = (response_logits(learner.reference, *scored).float() / temperature).log_softmax(dim=-1)
+    reference = response_logits(learner.reference, *rollout.scored_inputs()).float() / temperature
+    reference = reference.log_softmax(dim=-1)
     tokens = rollout.response_ids[..., None]
     kl, entropy = exact_kl_nats(policy, reference), entropy_nats(policy)
     masked_kl, masked_entropy, mass = kl, entropy, torch.ones_like(kl)
@@ -72,18 +75,35 @@ def _measure_rows(learner: Learner, whole: Rollout, indices: Tensor, temperature
         masked = restrict(logits, is_kept).log_softmax(dim=-1)
         masked_kl, masked_entropy = exact_kl_nats(masked, reference), entropy_nats(masked)
         mass = policy.exp().masked_fill(~is_kept, 0.0).sum(dim=-1)
-    columns = {
-        "policy": policy.gather(-1, tokens)[..., 0],
-        "reference": reference.gather(-1, tokens)[..., 0],
-        "values": response_values(learner.value_model, *scored),
-        "kl": kl,
-        "masked_kl": masked_kl,
-        "entropy": entropy,
-        "masked_entropy": masked_entropy,
-        "support_mass": mass,
-    }
-    return Measures(**{name: torch.nn.functional.pad(row, (0, length - row.shape[1])) for name, row in columns.items()})
+
+    def widen(row: Tensor) -> Tensor:
+        return torch.nn.functional.pad(row, (0, length - row.shape[1]))
+
+    return Measures(
+        policy=widen(policy.gather(-1, tokens)[..., 0]),
+        reference=widen(reference.gather(-1, tokens)[..., 0]),
+        values=None if values is None else widen(values),
+        kl=widen(kl),
+        masked_kl=widen(masked_kl),
+        entropy=widen(entropy),
+        masked_entropy=widen(masked_entropy),
+        support_mass=widen(mass),
+    )
 
 
-def _stack(parts: list[Tensor]) -> Tensor:
-    return torch.cat(parts)
+def _score(learner: Learner, rollout: Rollout) -> tuple[Tensor, Tensor | None]:
+    """The policy's logits (B, T, V) and V_φ (B, T), from wherever the run's values come."""
+    inputs = rollout.scored_inputs()
+    if learner.value_head is not None:
+        logits, states = response_logits_and_states(learner.policy, *inputs)
+        return logits, learner.value_head(states)[..., 0].float()
+    values = None if learner.value_model is None else response_values(learner.value_model, *inputs)
+    return response_logits(learner.policy, *inputs), values
+
+
+def _join(parts: list[Measures]) -> Measures:
+    columns: dict[str, Any] = {}
+    for field in fields(Measures):
+        rows = [getattr(part, field.name) for part in parts]
+        columns[field.name] = None if rows[0] is None else torch.cat(rows)
+    return Measures(**columns)

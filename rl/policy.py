@@ -32,8 +32,13 @@ from annotation.errors import InputError
 disable_progress_bar()  # loading and saving are quick; the bar on the screen is the training's
 
 
-def load_policy(path: Path | str, device: str = "cpu") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The model (float32, evaluation mode) and tokenizer of a `save_pretrained` folder or a hub name."""
+def load_policy(
+    path: Path | str, device: str = "cpu", *, attention: str | None = None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model (float32, evaluation mode) and tokenizer of a `save_pretrained` folder or a hub name.
+
+    attention: an implementation by its transformers name; "eager" where second derivatives are taken.
+    """
     try:
         config = AutoConfig.from_pretrained(path)
     except (OSError, ValueError) as error:
@@ -41,16 +46,16 @@ def load_policy(path: Path | str, device: str = "cpu") -> tuple[PreTrainedModel,
     if any("MaskedLM" in name for name in config.architectures or ()):
         raise InputError(f"{path} holds a {config.model_type} model without a decoder; expected one that generates.")
     family = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    model = _load_weights(family, path)
+    model = _load_weights(family, path, {} if attention is None else {"attn_implementation": attention})
     tokenizer = load_tokenizer(path, causal=not config.is_encoder_decoder)
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
         raise InputError(f"{path}: the tokenizer has {len(tokenizer)} tokens, more than the model has embeddings.")
     return model.to(device).eval(), tokenizer
 
 
-def _load_weights(family: Any, path: Path | str) -> Any:
+def _load_weights(family: Any, path: Path | str, options: dict[str, str]) -> Any:
     try:
-        model, report = family.from_pretrained(path, dtype=torch.float32, output_loading_info=True)
+        model, report = family.from_pretrained(path, dtype=torch.float32, output_loading_info=True, **options)
     except ValueError as error:
         raise InputError(f"{path} holds a model without a decoder; expected one that generates text.") from error
     except Exception as error:  # each weight format has its own class of error for a broken file
@@ -96,12 +101,19 @@ def make_value_model(model: PreTrainedModel) -> PreTrainedModel:
     Its `response_logits` are (B, T, 1): `response_values` takes the last dimension off.
     """
     value_model = copy.deepcopy(model)
-    width = model.get_output_embeddings().weight.shape[1]
-    head = nn.Linear(width, 1).to(model.device, model.dtype)
+    value_model.set_output_embeddings(make_value_head(model))
+    bias = getattr(value_model, "final_logits_bias", None)
+    if isinstance(bias, Tensor):  # BART adds it to the output, one entry a token of the vocabulary
+        value_model.final_logits_bias = bias.new_zeros(1, 1)
+    return value_model
+
+
+def make_value_head(model: PreTrainedModel) -> nn.Linear:
+    """V_φ on the policy's own trunk: a new scalar head at zero for its last hidden states."""
+    head = nn.Linear(model.get_output_embeddings().weight.shape[1], 1).to(model.device, model.dtype)
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
-    value_model.set_output_embeddings(head)
-    return value_model
+    return head
 
 
 def freeze(model: PreTrainedModel) -> PreTrainedModel:
@@ -161,6 +173,19 @@ def response_logits(model: PreTrainedModel, prompt_ids: Tensor, is_prompt: Tenso
     attention_mask = torch.cat([is_prompt.long(), torch.ones_like(response_ids[:, :-1])], dim=1)
     options = _causal_options(model, attention_mask, last=length)
     return model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False, **options).logits[:, -length:]
+
+
+def response_logits_and_states(
+    model: PreTrainedModel, prompt_ids: Tensor, is_prompt: Tensor, response_ids: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The logits, and the hidden states (B, T, width) that the output layer read them from, in one pass."""
+    states: list[Tensor] = []
+    hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: states.append(inputs[0]))
+    try:
+        logits = response_logits(model, prompt_ids, is_prompt, response_ids)
+    finally:
+        hook.remove()
+    return logits, states[0][:, -response_ids.shape[1] :]
 
 
 def response_values(

@@ -1,4 +1,4 @@
-"""How a token is drawn: the sampler's settings and the keyed noise.
+"""How a token is drawn: the sampler's settings, its filters and the keyed noise.
 
 Noise is a function of (seed, iteration, row key, token position) and of nothing else, so a row's sample does not
 depend on which other rows share its batch, on their order, or on what was drawn before.
@@ -12,14 +12,47 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rl.support import keep_most_likely, restrict, smallest_support
+
 Key = int | str
 
 
 @dataclass(frozen=True, slots=True)
 class Sampler:
-    """The behaviour policy's settings; temperature divides the logits of policy, reference and masking policy alike."""
+    """The behaviour policy's settings; temperature divides the logits of policy, reference and masking policy alike.
+
+    top_k: most tokens a step may draw from, 0 for all. top_p: they are the smallest set whose mass exceeds it.
+    min_length: EOS is no action before so many tokens. Filters restrict the behaviour policy, so what scores a rollout
+    renormalises over the sets that they left. Unset they leave the whole vocabulary.
+    """
 
     temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_length: int = 0
+
+    @property
+    def filters(self) -> bool:
+        """Whether any step may draw from less than the whole vocabulary."""
+        return self.top_k > 0 or self.top_p < 1 or self.min_length > 0
+
+    def allowed_actions(self, logits: Tensor, position: int, eos: int) -> Tensor | None:
+        """is_kept (B, V): all but EOS while it would come too early; None for all. position: from 0."""
+        if position >= self.min_length:
+            return None
+        return torch.ones_like(logits, dtype=torch.bool).index_fill(-1, torch.tensor(eos, device=logits.device), False)
+
+    def filter(self, logits: Tensor, is_kept: Tensor | None) -> Tensor | None:
+        """Top-k, then top-p, of the policy restricted to is_kept (B, V); None for the whole vocabulary."""
+        if self.top_k:
+            is_kept = _intersect(is_kept, keep_most_likely(restrict(logits, is_kept).softmax(dim=-1), self.top_k))
+        if self.top_p < 1:
+            is_kept = _intersect(is_kept, smallest_support(restrict(logits, is_kept).softmax(dim=-1), self.top_p))
+        return is_kept
+
+
+def _intersect(first: Tensor | None, second: Tensor) -> Tensor:
+    return second if first is None else first & second
 
 
 @dataclass(frozen=True, slots=True)

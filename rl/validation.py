@@ -1,36 +1,60 @@
-"""Evaluation while training: metrics on validation items. No learned reward is asked, so none is fooled here."""
+"""Evaluation while training: metrics on validation items, and the run's own reward beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from annotation.errors import InputError
 from rl.config import TrainingConfig
 from rl.evaluation import evaluate_completions
 from rl.learner import Learner
 from rl.logbook import EVALUATIONS, SAMPLES, append_row
+from rl.rewards import Reward, compute_rewards, make_records
 from rl.rollout import Rollout, respond_greedily, sample_responses
 from rl.sampling import Noise, number_repeats
 from rl.tasks.items import Item
 
+Row = dict[str, Any]
 
-def validate(learner: Learner, config: TrainingConfig, items: Sequence[Item], folder: Path) -> None:
-    """Append an evaluation of each way to decode, and a few completions side by side."""
+
+def validate(
+    learner: Learner, config: TrainingConfig, items: Sequence[Item], reward: Reward, folder: Path
+) -> tuple[Row, list[Row]]:
+    """Append an evaluation of each way to decode, and a few completions side by side; both are returned."""
     items = items[: config.evaluation.items]
-    completions = {
-        name: rollout.completions(learner.tokenizer) for name, rollout in decode_all(learner, config, items).items()
+    rollouts = decode_all(learner, config, items)
+    completions = {name: rollout.completions(learner.tokenizer) for name, rollout in rollouts.items()}
+    scores = {
+        name: score(texts, items, reward, rollouts[name], learner.tokenizer.eos_token_id)
+        for name, texts in completions.items()
     }
-    scores = {name: evaluate_completions(texts, items) for name, texts in completions.items()}
-    append_row(folder / EVALUATIONS, {"iteration": learner.finished} | scores)
+    _expect_metric(config.evaluation.best_by, scores["sampled"])
+    evaluation: Row = {"iteration": learner.finished} | scores
+    append_row(folder / EVALUATIONS, evaluation)
+    samples = []
     for index, item in enumerate(items[: config.evaluation.samples]):
         texts = {name: column[index] for name, column in completions.items()}
-        head = {"iteration": learner.finished, "item": item.item, "prompt": item.prompt}
-        append_row(folder / SAMPLES, head | texts)
+        samples.append({"iteration": learner.finished, "item": item.item, "prompt": item.prompt} | texts)
+        append_row(folder / SAMPLES, samples[-1])
+    return evaluation, samples
+
+
+def score(texts: Sequence[str], items: Sequence[Item], reward: Reward, rollout: Rollout, eos: int) -> dict[str, float]:
+    """The run's reward, which training may have learned to fool, and the metrics, which it has not seen."""
+    rewards = compute_rewards(reward, [item.prompt for item in items], texts, make_records(items, rollout, eos))
+    return {"reward": sum(rewards) / len(rewards)} | evaluate_completions(texts, items)
+
+
+def _expect_metric(name: str, scores: Mapping[str, float]) -> None:
+    if name not in scores:
+        raise InputError(f"evaluation.best_by: expected one of {', '.join(scores)}, found {name}.")
 
 
 def decode_all(learner: Learner, config: TrainingConfig, items: Sequence[Item]) -> dict[str, Rollout]:
     """The training sampler without the mask and with it (if there is one), and the most likely tokens."""
     prompts = [item.prompt for item in items]
     decoded = {"sampled": _sample(learner, config, items, masked=False)}
-    if learner.masking_policy is not None:
+    if learner.mask is not None:
         decoded["sampled_masked"] = _sample(learner, config, items, masked=True)
     decoded["greedy"] = respond_greedily(learner.policy, learner.tokenizer, prompts, horizon=config.horizon)
     return decoded
@@ -46,6 +70,5 @@ def _sample(learner: Learner, config: TrainingConfig, items: Sequence[Item], *, 
         noise=Noise(config.seed, iteration=-1),
         keys=number_repeats([item.item for item in items]),
         sampler=config.sampler,
-        support_model=learner.masking_policy if masked else None,
-        top_mass=config.nlpo.top_mass,
+        mask=learner.mask if masked else None,
     )

@@ -6,26 +6,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rl.kl import adapt_coefficient, exact_kl_nats, penalised_rewards
-from rl.nlpo import restrict, smallest_support
+from rl.mdp import place_on_last_token
+from rl.support import restrict, smallest_support
 
 IS_RESPONSE = torch.tensor([[True, True, True], [True, True, False], [True, False, False]])
+SCORES = place_on_last_token(torch.tensor([1.0, 2.0, 3.0]), IS_RESPONSE)
 
 
 def test_the_score_falls_on_the_last_response_token() -> None:
     zeros = torch.zeros(3, 3)
-    rewards = penalised_rewards(torch.tensor([1.0, 2.0, 3.0]), zeros, zeros, IS_RESPONSE, 0.5)
+    rewards = penalised_rewards(SCORES, zeros, zeros, IS_RESPONSE, 0.5)
     assert rewards.tolist() == [[0, 0, 1], [0, 2, 0], [3, 0, 0]]
 
 
 def test_the_penalty_is_subtracted_from_each_token() -> None:
     policy, reference = torch.full((3, 3), -1.0), torch.full((3, 3), -3.0)
-    rewards = penalised_rewards(torch.tensor([1.0, 2.0, 3.0]), policy, reference, IS_RESPONSE, 0.5)
+    rewards = penalised_rewards(SCORES, policy, reference, IS_RESPONSE, 0.5)
     assert rewards.tolist() == [[-1, -1, 0], [-1, 1, 0], [2, 0, 0]]
 
 
 def test_nan_in_slots_that_do_not_count_changes_nothing() -> None:
     log_probs = torch.zeros(3, 3).masked_fill(~IS_RESPONSE, torch.nan)
-    rewards = penalised_rewards(torch.ones(3), log_probs, torch.zeros(3, 3), IS_RESPONSE, 0.5)
+    ones = place_on_last_token(torch.ones(3), IS_RESPONSE)
+    rewards = penalised_rewards(ones, log_probs, torch.zeros(3, 3), IS_RESPONSE, 0.5)
     assert rewards.tolist() == [[0, 0, 1], [0, 1, 0], [1, 0, 0]]
 
 

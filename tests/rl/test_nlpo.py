@@ -7,16 +7,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rl.nlpo import (
+from rl.nlpo import MaskingPolicy, NlpoConfig, refresh_interval
+from rl.support import (
     entropy_nats,
-    is_refresh_due,
     pack_bits,
-    refresh_interval,
     restrict,
     smallest_support,
     token_log_probs,
     unpack_bits,
 )
+from tests.rl.tiny import build_model
 
 
 def brute_force_support(probabilities: list[float], top_mass: float) -> set[int]:
@@ -100,7 +100,8 @@ def test_the_entropy_of_a_masked_distribution_is_that_of_its_support() -> None:
 @pytest.mark.parametrize("iterations", [6, 11, 20, 45, 100, 1000])
 def test_a_run_refreshes_at_least_five_times(iterations: int) -> None:
     interval = refresh_interval(20, iterations)
-    between = [finished for finished in range(1, iterations) if is_refresh_due(finished, interval)]
+    mask = MaskingPolicy(build_model("gpt2"), NlpoConfig(refresh_every=20))
+    between = [finished for finished in range(1, iterations) if mask.is_refresh_due(finished, iterations)]
     assert len(between) >= 5
     assert interval <= 20
 

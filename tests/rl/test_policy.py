@@ -9,7 +9,6 @@ from torch import Tensor
 from transformers import BertConfig, BertForMaskedLM, T5Config, T5EncoderModel
 
 from annotation.errors import InputError
-from rl.nlpo import token_log_probs
 from rl.policy import (
     Decoding,
     encode_prompts,
@@ -21,7 +20,8 @@ from rl.policy import (
     response_values,
     save_policy,
 )
-from tests.rl.tiny import KINDS, PROMPTS, build_model, build_tokenizer, save_tiny
+from rl.support import token_log_probs
+from tests.rl.tiny import ARCHITECTURES, PROMPTS, build_model, build_tokenizer, save_tiny
 
 RESPONSES = torch.tensor([[5, 6, 1, 0], [3, 3, 4, 1], [9, 1, 0, 0], [4, 8, 7, 6], [1, 0, 0, 0], [7, 7, 7, 1]])
 # Float32 sums in another order differ by some 1e-7 of logits of size 1 to 10; a wrong mask or position moves them by
@@ -35,12 +35,12 @@ def score(kind: str, prompts: tuple[str, ...] = PROMPTS, rows: slice = slice(Non
     return response_logits(model, prompt_ids, is_prompt, RESPONSES[rows])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_it_gives_one_row_of_logits_for_each_response_token(kind: str) -> None:
     assert score(kind).shape == (6, 4, 14)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_padding_a_prompt_does_not_change_its_logits(kind: str) -> None:
     together = score(kind)
     for row in range(len(PROMPTS)):
@@ -48,7 +48,7 @@ def test_padding_a_prompt_does_not_change_its_logits(kind: str) -> None:
         torch.testing.assert_close(alone[0], together[row], atol=TOLERANCE, rtol=TOLERANCE)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_what_follows_a_position_does_not_change_its_logits(kind: str) -> None:
     model, tokenizer = build_model(kind), build_tokenizer()
     prompt_ids, is_prompt = encode_prompts(model, tokenizer, PROMPTS, horizon=4)
@@ -59,7 +59,7 @@ def test_what_follows_a_position_does_not_change_its_logits(kind: str) -> None:
     torch.testing.assert_close(first, second, atol=TOLERANCE, rtol=TOLERANCE)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_cached_decoding_gives_the_teacher_forced_logits(kind: str) -> None:
     model, tokenizer = build_model(kind), build_tokenizer()
     prompt_ids, is_prompt = encode_prompts(model, tokenizer, PROMPTS, horizon=4)
@@ -73,7 +73,7 @@ def test_cached_decoding_gives_the_teacher_forced_logits(kind: str) -> None:
             tokens = RESPONSES[:, position]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_cached_decoding_goes_on_with_the_rows_it_is_told_to_keep(kind: str) -> None:
     model, tokenizer = build_model(kind), build_tokenizer()
     prompt_ids, is_prompt = encode_prompts(model, tokenizer, PROMPTS, horizon=4)
@@ -126,7 +126,7 @@ def test_log_probabilities_are_float32_whatever_the_logits_are() -> None:
     assert token_log_probs(logits.bfloat16(), ids).dtype == torch.float32
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_evaluation_mode_is_set_inside_and_restored_after(kind: str) -> None:
     model = build_model(kind).train()
     with evaluating(model, None):
@@ -134,7 +134,7 @@ def test_evaluation_mode_is_set_inside_and_restored_after(kind: str) -> None:
     assert model.training
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_a_loaded_policy_has_dropout_off(kind: str, tmp_path: Path) -> None:
     model, tokenizer = load_policy(save_tiny(kind, tmp_path / "model"))
     prompt_ids, is_prompt = encode_prompts(model, tokenizer, PROMPTS, horizon=4)
@@ -142,7 +142,7 @@ def test_a_loaded_policy_has_dropout_off(kind: str, tmp_path: Path) -> None:
     assert torch.equal(*passes)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_the_value_model_is_a_separate_copy_that_starts_at_zero(kind: str) -> None:
     model, tokenizer = build_model(kind), build_tokenizer()
     value_model = make_value_model(model)
@@ -154,7 +154,7 @@ def test_the_value_model_is_a_separate_copy_that_starts_at_zero(kind: str) -> No
     assert not shared
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_making_a_value_model_leaves_the_policy_as_it_was(kind: str) -> None:
     model = build_model(kind)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
@@ -162,7 +162,7 @@ def test_making_a_value_model_leaves_the_policy_as_it_was(kind: str) -> None:
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_a_frozen_copy_does_not_follow_the_policy(kind: str) -> None:
     model = build_model(kind)
     copy = freeze(model)
@@ -172,7 +172,7 @@ def test_a_frozen_copy_does_not_follow_the_policy(kind: str) -> None:
     assert not any(parameter.requires_grad for parameter in copy.parameters())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_a_saved_policy_loads_again_with_the_same_logits(kind: str, tmp_path: Path) -> None:
     model, tokenizer = build_model(kind), build_tokenizer()
     save_policy(model, tokenizer, tmp_path / "policy")

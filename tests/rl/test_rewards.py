@@ -5,11 +5,25 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+import torch
 
 from annotation.errors import InputError
-from rl.config import RewardConfig
+from rl.config import RewardConfig, RewardTerm
 from rl.metrics.meteor import meteor
-from rl.rewards import build_reward, compute_rewards, score_meteor, score_meteor_coverage, score_meteor_preference
+from rl.rewards import (
+    Record,
+    Reward,
+    build_reward,
+    compute_rewards,
+    make_records,
+    penalise_missing_eos,
+    score_meteor,
+    score_meteor_coverage,
+    score_meteor_preference,
+    sum_rewards,
+    token_rewards,
+)
+from rl.rollout import Rollout
 from rl.tasks.items import Item
 
 ITEM = Item("one", "make a sentence with: dog, ball.", ("a dog chases a ball",), ("dog", "ball"))
@@ -79,3 +93,103 @@ def test_a_scorer_that_returns_nan_is_named() -> None:
 
     with pytest.raises(InputError, match="reward NanScorer gave nan"):
         compute_rewards(score_meteor_preference(NanScorer()), PROMPTS, TEXTS, ITEMS)
+
+
+RECORDS = [
+    Record(ITEM.item, ITEM.prompt, ITEM.references, ITEM.concepts, (3, 4, 5, 1), True),
+    Record(ITEM.item, ITEM.prompt, ITEM.references, ITEM.concepts, (3, 4), False),
+    Record(ITEM.item, ITEM.prompt, ITEM.references, ITEM.concepts, (6, 1), True),
+]
+ROLLOUT = Rollout(
+    prompt_ids=torch.ones(3, 1, dtype=torch.long),
+    is_prompt=torch.ones(3, 1, dtype=torch.bool),
+    response_ids=torch.tensor([[3, 4, 5, 1], [3, 4, 0, 0], [6, 1, 0, 0]]),
+    is_response=torch.tensor([[True] * 4, [True, True, False, False], [True, True, False, False]]),
+    log_probs=torch.zeros(3, 4),
+    support=None,
+)
+
+
+def score_ids(prompts: Sequence[str], completions: Sequence[str], records: Sequence[Record]) -> list[list[float]]:
+    """A reward for every token: its id."""
+    return [[float(token) for token in record.token_ids] for record in records]
+
+
+def score_words(prompts: Sequence[str], completions: Sequence[str], records: Sequence[Record]) -> torch.Tensor:
+    """A reward for every response, as a tensor: its words."""
+    return torch.tensor([len(text.split()) for text in completions])
+
+
+def test_a_reward_for_each_token_stands_on_it() -> None:
+    assert token_rewards(score_ids, TEXTS, RECORDS, ROLLOUT).tolist() == [[3, 4, 5, 1], [3, 4, 0, 0], [6, 1, 0, 0]]
+
+
+def test_a_reward_for_each_response_stands_on_its_last_token() -> None:
+    assert token_rewards(score_words, TEXTS, RECORDS, ROLLOUT).tolist() == [[0, 0, 0, 5], [0, 3, 0, 0], [0, 1, 0, 0]]
+
+
+def test_rewards_of_both_kinds_add_up() -> None:
+    total = sum_rewards([(2.0, score_words), (0.5, score_ids)])
+    assert token_rewards(total, TEXTS, RECORDS, ROLLOUT).tolist() == [
+        [1.5, 2.0, 2.5, 10.5],
+        [1.5, 8.0, 0, 0],
+        [3.0, 2.5, 0, 0],
+    ]
+    assert compute_rewards(total, PROMPTS, TEXTS, RECORDS) == [16.5, 9.5, 5.5]
+
+
+@pytest.mark.parametrize("reward", [score_words, score_ids])
+def test_a_response_that_the_horizon_cut_pays_on_its_last_token(reward: Reward) -> None:
+    plain = token_rewards(reward, TEXTS, RECORDS, ROLLOUT)
+    penalised = token_rewards(penalise_missing_eos(reward, 2.0), TEXTS, RECORDS, ROLLOUT)
+    difference = penalised - plain
+    assert difference[1, 1] == -2
+    assert difference.abs().sum() == 2
+
+
+def test_records_hold_the_tokens_and_whether_eos_ended_them() -> None:
+    assert make_records(ITEMS, ROLLOUT, eos=1) == RECORDS
+
+
+def test_a_sum_is_configured_by_terms() -> None:
+    terms = (RewardTerm("coverage", 2.0), RewardTerm("tests.rl.test_rewards:score_ids", 1.0))
+    reward = build_reward(RewardConfig(terms=terms, missing_eos_penalty=1.0), None)
+    rewards = token_rewards(reward, TEXTS, RECORDS, ROLLOUT)
+    assert rewards[0].tolist() == [3, 4, 5, 1 + 2.0]
+    assert rewards[1].tolist() == [3, 4 + 2.0 / 2 - 1, 0, 0]
+
+
+def test_the_preference_alone_is_the_calibrated_probability() -> None:
+    reward = build_reward(RewardConfig("preference"), LengthScorer())
+    assert list(reward(PROMPTS, TEXTS, ITEMS)) == pytest.approx([1 / (1 + math.exp(-z)) for z in (3, 1, -1)])
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("meter", r"reward 'meter': expected one of meteor, .* or your own as module:function"),
+        ("tests.rl.test_rewards:nothing", "reward 'tests.rl.test_rewards:nothing' cannot be imported"),
+        ("no.such.module:reward", "cannot be imported"),
+        ("tests.rl.test_rewards:TEXTS", "is not callable"),
+    ],
+)
+def test_a_reward_that_is_not_there_is_named(name: str, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        build_reward(RewardConfig(name), None)
+
+
+@pytest.mark.parametrize(
+    ("entries", "sentence"),
+    [
+        ([[1.0, 2.0], [1.0], [1.0, 1.0]], "gave 2 numbers to the 4 tokens of 'a dog chases a ball'"),
+        ([[1.0, 2.0, math.nan, 1.0], [1.0, 1.0], [1.0, 1.0]], "gave nan to 'a dog chases a ball'"),
+        (["high", 1.0, 2.0], "returned 'high'; expected a number, or a number for each token"),
+        ([None, 1.0, 2.0], "returned None; expected a number"),
+    ],
+)
+def test_entries_that_cannot_be_rewards_are_named(entries: list[object], sentence: str) -> None:
+    def broken(prompts: Sequence[str], completions: Sequence[str], records: Sequence[Record]) -> list[object]:
+        return entries
+
+    with pytest.raises(InputError, match=sentence):
+        token_rewards(broken, TEXTS, RECORDS, ROLLOUT)  # type: ignore[arg-type]

@@ -38,6 +38,8 @@ def test_a_policy_is_trained_and_evaluated(config: Path, tmp_path: Path, capsys:
     summary = run(capsys, "train_policy", str(config), "--set", "algorithm=ppo", "--output", str(output))
     assert summary["algorithm"] == "ppo"
     assert summary["iterations"] == 2
+    assert (output / "report.html").is_file()
+    assert (output / "tensorboard").is_dir()
     scores = run(
         capsys,
         *("evaluate_policy", str(output / "policy"), "--task", "commongen-mini", "--data", str(tmp_path / "data")),

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from rl.nlpo import smallest_support, token_log_probs
+from rl.nlpo import MaskingPolicy, NlpoConfig
 from rl.policy import encode_prompts, response_logits
 from rl.rollout import Rollout, respond_greedily, sample_responses
 from rl.sampling import Noise, Sampler
+from rl.support import smallest_support, token_log_probs
 from tests.rl.tiny import KINDS, PROMPTS, build_model, build_tokenizer
 
 HORIZON = 8
@@ -21,6 +22,11 @@ MANY = PROMPTS * 5
 def sample(kind: str, **options: object) -> Rollout:
     settings = {"horizon": HORIZON, "noise": Noise(0)} | options
     return sample_responses(build_model(kind), build_tokenizer(), MANY, **settings)  # type: ignore[arg-type]
+
+
+def mask_of(kind: str, top_mass: float) -> MaskingPolicy:
+    """Another model than the policy, so that a support taken from the wrong one shows."""
+    return MaskingPolicy(build_model(kind, seed=10), NlpoConfig(top_mass))
 
 
 def score(model: PreTrainedModel, rollout: Rollout) -> Tensor:
@@ -46,7 +52,7 @@ def test_the_recorded_log_probabilities_are_the_teacher_forced_ones(
     kind: str, top_mass: float | None, temperature: float
 ) -> None:
     """So the ratio at the first minibatch is 1, ragged batch, mask and temperature included."""
-    masked = {} if top_mass is None else {"support_model": build_model(kind, seed=10), "top_mass": top_mass}
+    masked = {} if top_mass is None else {"mask": mask_of(kind, top_mass)}
     rollout = sample(kind, sampler=Sampler(temperature), **masked)
     logits = score(build_model(kind), rollout) / temperature
     expected = token_log_probs(logits, rollout.response_ids, rollout.is_kept())
@@ -58,7 +64,7 @@ def test_the_recorded_log_probabilities_are_the_teacher_forced_ones(
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_support_is_that_of_the_masking_policy_and_holds_every_sampled_token(kind: str) -> None:
     masking_policy = build_model(kind, seed=10)
-    rollout = sample(kind, support_model=masking_policy, top_mass=0.6)
+    rollout = sample(kind, mask=MaskingPolicy(masking_policy, NlpoConfig(0.6)))
     is_kept = rollout.is_kept()
     assert is_kept is not None
     sampled_is_kept = is_kept.gather(-1, rollout.response_ids[..., None])[..., 0]
@@ -100,8 +106,8 @@ def test_repeated_prompts_get_different_samples(kind: str) -> None:
 def test_first_tokens_follow_the_renormalised_softmax(kind: str, top_mass: float | None) -> None:
     model, tokenizer = build_model(kind), build_tokenizer()
     count = 4000
-    masked = {} if top_mass is None else {"support_model": build_model(kind, seed=10), "top_mass": top_mass}
-    rollout = sample_responses(model, tokenizer, ["dog ball"] * count, horizon=1, noise=Noise(2), **masked)  # type: ignore[arg-type]
+    mask = None if top_mass is None else mask_of(kind, top_mass)
+    rollout = sample_responses(model, tokenizer, ["dog ball"] * count, horizon=1, noise=Noise(2), mask=mask)
     logits = score(model, rollout.rows(torch.tensor([0])))[0, 0]
     is_kept = rollout.is_kept()
     if is_kept is not None:
@@ -143,7 +149,7 @@ def test_an_eos_that_is_also_the_pad_counts_once() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_picked_rows_are_cut_to_their_longest_and_score_the_same(kind: str) -> None:
     model = build_model(kind)
-    rollout = sample(kind, support_model=build_model(kind, seed=10), top_mass=0.6)
+    rollout = sample(kind, mask=mask_of(kind, 0.6))
     lengths = rollout.is_response.sum(dim=1)
     indices = lengths.argsort()[:2]
     part = rollout.rows(indices)

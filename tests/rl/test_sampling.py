@@ -1,11 +1,12 @@
 """Keyed noise and the drawing of tokens."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl.sampling import Noise, draw_tokens, number_repeats
+from rl.sampling import Noise, Sampler, draw_tokens, number_repeats
 
 
 def test_noise_depends_on_seed_iteration_key_and_position_alone() -> None:
@@ -55,3 +56,58 @@ def test_the_largest_uniform_still_draws_a_token_with_mass() -> None:
 
 def test_repeats_of_a_name_get_different_keys() -> None:
     assert number_repeats(["a", "b", "a", "a"]) == ["a#0", "b#0", "a#1", "a#2"]
+
+
+PROBABILITIES = torch.tensor([[0.4, 0.3, 0.15, 0.1, 0.05]])
+
+
+def kept(sampler: Sampler, is_kept: torch.Tensor | None = None) -> list[int]:
+    filtered = sampler.filter(PROBABILITIES.log(), is_kept)
+    return list(range(5)) if filtered is None else filtered[0].nonzero()[:, 0].tolist()
+
+
+def test_without_filters_every_token_of_the_vocabulary_may_be_drawn() -> None:
+    """No hidden default: transformers' generate takes 50 where top_k is not set."""
+    assert Sampler().filter(PROBABILITIES.log(), None) is None
+    assert Sampler().allowed_actions(PROBABILITIES.log(), 0, 1) is None
+    assert not Sampler().filters
+
+
+@pytest.mark.parametrize(
+    ("sampler", "expected"),
+    [
+        (Sampler(top_k=2), [0, 1]),
+        (Sampler(top_k=9), [0, 1, 2, 3, 4]),
+        (Sampler(top_p=0.6), [0, 1]),
+        (Sampler(top_p=0.75), [0, 1, 2]),
+        # Of the two that top-k leaves, the first alone has .4/.7 = .57 of the mass.
+        (Sampler(top_k=2, top_p=0.5), [0]),
+    ],
+)
+def test_filters_by_hand(sampler: Sampler, expected: list[int]) -> None:
+    assert kept(sampler) == expected
+    assert sampler.filters
+
+
+def test_filters_count_only_what_a_mask_left() -> None:
+    """Over {2, 3, 4} the masses are .5, .33, .17."""
+    mask = torch.tensor([[False, False, True, True, True]])
+    assert kept(Sampler(top_k=2), mask) == [2, 3]
+    assert kept(Sampler(top_p=0.4), mask) == [2]
+    assert kept(Sampler(top_k=4), mask) == [2, 3, 4]
+
+
+def test_equally_likely_tokens_are_kept_from_the_lowest_id() -> None:
+    flat = torch.zeros(1, 6)
+    filtered = Sampler(top_k=2).filter(flat, None)
+    assert filtered is not None
+    assert filtered[0].tolist() == [True, True, False, False, False, False]
+
+
+def test_eos_is_no_action_before_the_minimum_length() -> None:
+    sampler = Sampler(min_length=2)
+    for position in (0, 1):
+        allowed = sampler.allowed_actions(PROBABILITIES, position, eos=1)
+        assert allowed is not None
+        assert allowed[0].tolist() == [True, False, True, True, True]
+    assert sampler.allowed_actions(PROBABILITIES, 2, eos=1) is None

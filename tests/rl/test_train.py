@@ -26,7 +26,7 @@ def config(tmp_path: Path) -> TrainingConfig:
     return TrainingConfig(
         base_model=str(save_tiny("t5", tmp_path / "model")),
         iterations=6,
-        prompts=8,
+        prompts=PROMPTS_AN_ITERATION,
         horizon=5,
         nlpo=NlpoConfig(refresh_every=2),
         optimiser=OptimiserConfig(learning_rate=1e-3, value_learning_rate=1e-3, minibatch=4, epochs=1),
@@ -36,13 +36,17 @@ def config(tmp_path: Path) -> TrainingConfig:
     )
 
 
-def interrupt_at(call: int) -> Reward:
-    calls = 0
+PROMPTS_AN_ITERATION = 8
+
+
+def interrupt_at(iteration: int) -> Reward:
+    """METEOR until the rollout of this iteration is rewarded. Evaluations have fewer completions than a rollout."""
+    rollouts = 0
 
     def interrupted(prompts: Sequence[str], completions: Sequence[str], items: Sequence[Item]) -> list[float]:
-        nonlocal calls
-        calls += 1
-        if calls == call:
+        nonlocal rollouts
+        rollouts += len(completions) == PROMPTS_AN_ITERATION
+        if rollouts == iteration:
             raise KeyboardInterrupt
         return score_meteor(prompts, completions, items)
 
@@ -79,7 +83,8 @@ def test_a_run_leaves_a_folder_that_explains_it(config: TrainingConfig, tmp_path
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {
         *("config.yaml", "environment.json", "inputs.json", "summary.json"),
-        *("metrics.jsonl", "evaluations.jsonl", "samples.jsonl", "policy", "snapshots"),
+        *("metrics.jsonl", "evaluations.jsonl", "samples.jsonl", "policy", "best", "snapshots"),
+        "tensorboard",
     }
     rows = read_rows(tmp_path / "run" / "metrics.jsonl")
     assert [row["iteration"] for row in rows] == [1, 2, 3, 4, 5, 6]

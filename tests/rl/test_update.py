@@ -13,13 +13,14 @@ from annotation.errors import InputError
 from rl.config import KlConfig, NlpoConfig, OptimiserConfig, TrainingConfig
 from rl.kl import adapt_coefficient
 from rl.learner import Learner, build_learner
+from rl.lessons import Lessons, teach
 from rl.measure import measure
-from rl.nlpo import restrict, smallest_support
 from rl.policy import response_logits
 from rl.sampling import Sampler
+from rl.support import restrict, smallest_support
 from rl.tasks.items import Item
-from rl.train import collect, run_iteration, teach
-from rl.update import Lessons, accumulate_policy_gradient, accumulate_value_gradient, update
+from rl.train import collect, reward_responses, run_iteration
+from rl.update import accumulate_policy_gradient, accumulate_value_gradient, update
 from tests.rl.tiny import KINDS, build_task, save_tiny
 
 ITEMS = build_task(24).train
@@ -43,8 +44,8 @@ def configure(folder: Path, kind: str, **changes: object) -> TrainingConfig:
 
 def learn(learner: Learner, config: TrainingConfig) -> Lessons:
     rollout = collect(learner, config, ITEMS)
-    scores = score_letters([], rollout.completions(learner.tokenizer), ITEMS)
-    return teach(rollout, scores, measure(learner, rollout, config.sampler.temperature), 0.1, config)
+    rewards = reward_responses(score_letters, rollout, ITEMS, learner)
+    return teach(rollout, rewards, measure(learner, rollout, config.sampler.temperature), 0.1, config)
 
 
 def weights(model: PreTrainedModel) -> dict[str, Tensor]:
@@ -118,14 +119,14 @@ def test_the_logged_measures_are_sums_over_the_whole_vocabulary(kind: str, tmp_p
     config = configure(tmp_path, kind, nlpo=NlpoConfig(top_mass=0.6))
     learner = build_learner(config, "cpu")
     update(learner, learn(learner, config), config)
+    assert learner.mask is not None
+    masking_policy = learner.mask.model
     rollout = collect(learner, config, ITEMS)
     means = measure(learner, rollout, 1.0).means(rollout.is_response)
     scored = (rollout.prompt_ids, rollout.is_prompt, rollout.response_ids)
     with torch.no_grad():
         policy, reference, masking = (
-            response_logits(model, *scored).double()
-            for model in (learner.policy, learner.reference, learner.masking_policy)
-            if model is not None
+            response_logits(model, *scored).double() for model in (learner.policy, learner.reference, masking_policy)
         )
     sums = dict.fromkeys(("kl_exact", "kl_exact_masked", "entropy", "support_mass"), 0.0)
     for row, place in rollout.is_response.nonzero().tolist():
@@ -146,11 +147,14 @@ def test_the_logged_measures_are_sums_over_the_whole_vocabulary(kind: str, tmp_p
 def test_exactly_the_policy_and_the_value_model_change(kind: str, tmp_path: Path) -> None:
     config = configure(tmp_path, kind)
     learner = build_learner(config, "cpu")
-    before = [weights(m) for m in (learner.policy, learner.value_model, learner.reference, learner.masking_policy) if m]
+    assert learner.mask is not None
+    assert learner.value_model is not None
+    models = (learner.policy, learner.value_model, learner.reference, learner.mask.model)
+    before = [weights(model) for model in models]
     lessons = learn(learner, config)
     update(learner, lessons, config)
     update(learner, lessons, config)  # the value head, which starts at zero, passes a gradient down from here on
-    after = [weights(m) for m in (learner.policy, learner.value_model, learner.reference, learner.masking_policy) if m]
+    after = [weights(model) for model in models]
     for changed in (0, 1):
         still = [name for name, weight in before[changed].items() if torch.equal(weight, after[changed][name])]
         assert not still
@@ -162,13 +166,13 @@ def test_exactly_the_policy_and_the_value_model_change(kind: str, tmp_path: Path
 def test_the_refreshed_mask_is_the_one_that_is_sampled_with(kind: str, tmp_path: Path) -> None:
     config = configure(tmp_path, kind, nlpo=NlpoConfig(top_mass=0.6, refresh_every=2))
     learner = build_learner(config, "cpu")
-    assert learner.masking_policy is not None
-    start = weights(learner.masking_policy)
+    assert learner.mask is not None
+    start = weights(learner.mask.model)
     assert not run_iteration(learner, config, ITEMS, score_letters)["refreshed"]
-    assert are_equal(weights(learner.masking_policy), start)
+    assert are_equal(weights(learner.mask.model), start)
     assert not are_equal(weights(learner.policy), start)
     assert run_iteration(learner, config, ITEMS, score_letters)["refreshed"]
-    assert are_equal(weights(learner.masking_policy), weights(learner.policy))
+    assert are_equal(weights(learner.mask.model), weights(learner.policy))
     rollout = collect(learner, config, ITEMS)
     is_kept = rollout.is_kept()
     assert is_kept is not None
@@ -205,6 +209,7 @@ def test_microbatches_add_up_to_the_minibatchs_gradient(kind: str, size: int, tm
         (learner.policy, accumulate_policy_gradient),
         (learner.value_model, accumulate_value_gradient),
     ):
+        assert model is not None
         with torch.no_grad():
             model.get_output_embeddings().weight.add_(0.1)  # off the first step: ratio not 1, value head not 0
         figures, gradients = [], []

@@ -1,4 +1,4 @@
-"""`manage.py train_policy CONFIG.yaml --output DIR`: tune a policy by NLPO or PPO."""
+"""`manage.py train_policy CONFIG.yaml --output DIR`: tune a policy by NLPO, PPO, A2C, TRPO, RLOO or GRPO."""
 
 from argparse import ArgumentParser
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from annotation.management.command import PipelineCommand
 
 
 class Command(PipelineCommand):
-    help = "Tune a policy by NLPO or PPO against a metric or a preference model."
+    help = "Tune a policy by NLPO, PPO, A2C, TRPO, RLOO or GRPO against a metric, a reward model, or your own function."
 
     def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("config", type=Path, help="YAML file, for example rl/configs/commongen-mini-nlpo.yaml")
@@ -23,6 +23,7 @@ class Command(PipelineCommand):
     def run(self, options: dict[str, Any]) -> Mapping[str, Any]:
         from reward_models.scoring import load_scorer
         from rl.config import TrainingConfig
+        from rl.management.run_report import write_run_report
         from rl.tasks import load_task
         from rl.train import train
 
@@ -30,4 +31,11 @@ class Command(PipelineCommand):
         task = load_task(config.task, config.data)
         path = config.reward.preference_model
         scorer = None if path is None else load_scorer(path)
-        return train(config, task, options["output"], scorer=scorer, resume=options["resume"])
+        return train(
+            config,
+            task,
+            options["output"],
+            scorer=scorer,
+            write_report=write_run_report,
+            resume=options["resume"],
+        )

@@ -1,0 +1,117 @@
+"""TRPO's policy step on a rollout: its surrogate, gradient and KL, added up part by part. rl.trpo has the step."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from annotation.errors import InputError
+from rl.advantages import mean_over_response
+from rl.config import TrainingConfig
+from rl.kl import exact_kl_nats
+from rl.lessons import Lessons, Part, microbatches
+from rl.policy import freeze, response_logits
+from rl.ppo import ratio_figures
+from rl.support import restrict, token_log_probs
+from rl.trpo import TrustRegionStep, fisher_product, flatten, largest_step, search_along
+
+
+def improve_in_trust_region(policy: PreTrainedModel, lessons: Lessons, config: TrainingConfig) -> dict[str, float]:
+    """One natural-gradient step on all rows; its figures, the ratio's from before the step."""
+    parameters = [parameter for parameter in policy.parameters() if parameter.requires_grad]
+    parts = list(microbatches(lessons, config))
+    loss, gradient, ratio = _surrogate_gradient(policy, parts, config)
+    if not (math.isfinite(loss) and bool(gradient.isfinite().all())):
+        raise InputError("the trust region's surrogate or its gradient is not a finite number; look at the rewards.")
+    product = fisher_product(lambda: _kl_to_itself(policy, parts, config), parameters)
+    old_policy = freeze(policy)
+    step = search_along(
+        largest_step(gradient, product, config.trpo),
+        parameters,
+        lambda: _measure_step(policy, old_policy, parts, config),
+        config.trpo,
+    )
+    return _figures(loss, gradient, ratio, step)
+
+
+def _figures(loss: float, gradient: Tensor, ratio: dict[str, float], step: TrustRegionStep) -> dict[str, float]:
+    return {
+        "policy_loss": loss,
+        "policy_gradient_norm": float(gradient.norm()),
+        "trust_region_scale": step.scale,
+        "trust_region_kl": step.kl_nats,
+        "surrogate_gain": step.surrogate + loss,
+        **ratio,
+    }
+
+
+def _surrogate_gradient(
+    policy: PreTrainedModel, parts: list[Part], config: TrainingConfig
+) -> tuple[float, Tensor, dict[str, float]]:
+    """−E[ratio · A], the gradient of E[ratio · A] (N,), and how far the ratio is from 1 before the step."""
+    policy.zero_grad(set_to_none=True)
+    total, figures = 0.0, []
+    for part in parts:
+        rows = part.lessons.rollout
+        log_probs = token_log_probs(_logits(policy, part, config), rows.response_ids, rows.is_scored())
+        loss = -part.token_share * _surrogate(log_probs, part.lessons)
+        loss.backward()
+        total += float(loss.detach())
+        figures.append(ratio_figures(log_probs, rows.log_probs, rows.is_response, config.clip))
+    gradient = -flatten(
+        [torch.zeros_like(p) if p.grad is None else p.grad for p in policy.parameters() if p.requires_grad]
+    )
+    policy.zero_grad(set_to_none=True)
+    shares = [part.token_share for part in parts]
+    return (
+        total,
+        gradient,
+        {
+            "first_mean_ratio": sum(figure.mean_ratio * share for figure, share in zip(figures, shares, strict=True)),
+            "first_max_ratio_error": max(figure.max_ratio_error for figure in figures),
+        },
+    )
+
+
+def _surrogate(log_probs: Tensor, lessons: Lessons) -> Tensor:
+    """E[ratio · A] over response tokens, unclipped: the trust region does what clipping does elsewhere."""
+    rows = lessons.rollout
+    ratio = (log_probs - rows.log_probs).masked_fill(~rows.is_response, 0.0).exp()
+    return mean_over_response(ratio * lessons.advantages, rows.is_response)
+
+
+def _kl_to_itself(policy: PreTrainedModel, parts: list[Part], config: TrainingConfig) -> Iterator[Tensor]:
+    """Each part's share of KL(π_old ‖ π) at π = π_old: its value is 0 and so is its slope, its Hessian is F."""
+    for part in parts:
+        rows = part.lessons.rollout
+        log_probs = restrict(_logits(policy, part, config), rows.is_scored()).log_softmax(dim=-1)
+        kl = _kl_inside_support(log_probs.detach(), log_probs)
+        yield part.token_share * mean_over_response(kl, rows.is_response)
+
+
+def _kl_inside_support(old: Tensor, new: Tensor) -> Tensor:
+    """KL over the last dimension; outside the support, where both are −∞, gradients must be 0 and not NaN."""
+    return exact_kl_nats(old, new.masked_fill(old == -torch.inf, 0.0))
+
+
+def _measure_step(
+    policy: PreTrainedModel, old_policy: PreTrainedModel, parts: list[Part], config: TrainingConfig
+) -> tuple[float, float]:
+    """E[ratio · A] and KL(π_old ‖ π), nats a response token, renormalised over the support like everything here."""
+    surrogate = kl_nats = 0.0
+    for part in parts:
+        rows = part.lessons.rollout
+        is_scored = rows.is_scored()
+        new = restrict(_logits(policy, part, config), is_scored).log_softmax(dim=-1)
+        old = restrict(_logits(old_policy, part, config), is_scored).log_softmax(dim=-1)
+        log_probs = new.gather(-1, rows.response_ids[..., None])[..., 0]
+        surrogate += part.token_share * float(_surrogate(log_probs, part.lessons))
+        kl_nats += part.token_share * float(mean_over_response(_kl_inside_support(old, new), rows.is_response))
+    return surrogate, kl_nats
+
+
+def _logits(policy: PreTrainedModel, part: Part, config: TrainingConfig) -> Tensor:
+    logits = response_logits(policy, *part.lessons.rollout.scored_inputs())
+    return logits.float() / config.sampler.temperature
