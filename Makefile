@@ -8,7 +8,7 @@ SERVE_DATABASE ?= runs/demo/annotation.sqlite3
 SERVE_PORT ?= 8000
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: setup demo controls test check serve clean
+.PHONY: setup demo controls test check bench serve clean
 
 setup: $(VENV)/.installed
 
@@ -37,6 +37,9 @@ check: setup
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	HF_HUB_OFFLINE=1 $(RUN) -m pytest -m "not slow"
+
+bench: setup
+	$(RUN) manage.py bench_training
 
 serve: setup
 	PREFLOOP_DATABASE=$(SERVE_DATABASE) $(RUN) manage.py serve --port $(SERVE_PORT)

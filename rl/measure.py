@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.linalg import vecdot
 
 from rl.advantages import mean_over_response
-from rl.kl import exact_kl_nats
 from rl.learner import Learner
 from rl.policy import response_logits, response_logits_and_states, response_values
 from rl.rollout import Rollout
-from rl.support import entropy_nats, restrict
+from rl.support import scale_logits
 
 _CELLS = 2**24  # logits held at a time: 64 MiB of float32, of which a handful are alive at once
 
@@ -63,32 +63,40 @@ def _measure_rows(learner: Learner, whole: Rollout, indices: Tensor, temperature
     rollout = whole.rows(indices)
     length = whole.response_ids.shape[1]
     logits, values = _score(learner, rollout)
-    logits = logits.float() / temperature
-    policy = logits.log_softmax(dim=-1)
-    reference = response_logits(learner.reference, *rollout.scored_inputs()).float() / temperature
-    reference = reference.log_softmax(dim=-1)
+    policy = scale_logits(logits, temperature).log_softmax(dim=-1)
+    reference = response_logits(learner.reference, *rollout.scored_inputs())
+    reference = scale_logits(reference, temperature).log_softmax(dim=-1)
     tokens = rollout.response_ids[..., None]
-    kl, entropy = exact_kl_nats(policy, reference), entropy_nats(policy)
-    masked_kl, masked_entropy, mass = kl, entropy, torch.ones_like(kl)
-    is_kept = rollout.is_kept()
-    if is_kept is not None:
-        masked = restrict(logits, is_kept).log_softmax(dim=-1)
-        masked_kl, masked_entropy = exact_kl_nats(masked, reference), entropy_nats(masked)
-        mass = policy.exp().masked_fill(~is_kept, 0.0).sum(dim=-1)
+    columns = {
+        "policy": policy.gather(-1, tokens)[..., 0],
+        "reference": reference.gather(-1, tokens)[..., 0],
+        **whole_vocabulary_sums(policy, reference, rollout.is_kept()),
+    }
+    widened = {name: torch.nn.functional.pad(row, (0, length - row.shape[1])) for name, row in columns.items()}
+    widened_values = None if values is None else torch.nn.functional.pad(values, (0, length - values.shape[1]))
+    return Measures(values=widened_values, **widened)
 
-    def widen(row: Tensor) -> Tensor:
-        return torch.nn.functional.pad(row, (0, length - row.shape[1]))
 
-    return Measures(
-        policy=widen(policy.gather(-1, tokens)[..., 0]),
-        reference=widen(reference.gather(-1, tokens)[..., 0]),
-        values=None if values is None else widen(values),
-        kl=widen(kl),
-        masked_kl=widen(masked_kl),
-        entropy=widen(entropy),
-        masked_entropy=widen(masked_entropy),
-        support_mass=widen(mass),
-    )
+def whole_vocabulary_sums(policy: Tensor, reference: Tensor, is_kept: Tensor | None) -> dict[str, Tensor]:
+    """KL, entropy and mass, (B, T) each, from log-probabilities (B, T, V); the reference's are overwritten.
+
+    With m = Σ_S π, renormalising adds −log m to each log π on the support S and divides its weight by m, so the masked
+    measures are sums over S of what the unmasked ones sum over the vocabulary.
+    """
+    log_ratio = torch.sub(policy, reference, out=reference)
+    weights = policy.exp()
+    kl, entropy = vecdot(weights, log_ratio), -vecdot(weights, policy)
+    if is_kept is None:
+        sums = {"masked_kl": kl, "masked_entropy": entropy, "support_mass": torch.ones_like(kl)}
+    else:
+        weights *= is_kept
+        mass = weights.sum(dim=-1)
+        sums = {
+            "masked_kl": vecdot(weights, log_ratio) / mass - mass.log(),
+            "masked_entropy": mass.log() - vecdot(weights, policy) / mass,
+            "support_mass": mass,
+        }
+    return {"kl": kl, "entropy": entropy, **sums}
 
 
 def _score(learner: Learner, rollout: Rollout) -> tuple[Tensor, Tensor | None]:

@@ -11,7 +11,7 @@ from rl.mdp import TokenMdp
 from rl.nlpo import MaskingPolicy
 from rl.policy import Decoding, encode_prompts, evaluating
 from rl.sampling import Key, Noise, Sampler, draw_tokens
-from rl.support import Support, pack_bits, restrict
+from rl.support import Support, pack_bits, restrict, scale_logits
 
 DEFAULT_SAMPLER = Sampler()
 _DROP_BELOW = 0.75  # finished rows leave the batch when this share of it, or less, is still being written
@@ -155,7 +155,7 @@ class _Behaviour:
         decodings = [Decoding(model, whole.prompt_ids[rows], whole.is_prompt[rows]) for model in self.models]
         tokens, is_open = None, torch.ones_like(rows, dtype=torch.bool)
         for position in range(self.horizon):
-            logits = [decoding.advance(tokens).float() / self.sampler.temperature for decoding in decodings]
+            logits = [scale_logits(decoding.advance(tokens), self.sampler.temperature) for decoding in decodings]
             is_kept = self._support(logits, position)
             drawn_from = restrict(logits[0], is_kept).log_softmax(dim=-1)
             tokens = drawn_from.argmax(-1) if uniforms is None else draw_tokens(drawn_from, uniforms[:, position])

@@ -14,7 +14,7 @@ from rl.kl import exact_kl_nats
 from rl.lessons import Lessons, Part, microbatches
 from rl.policy import freeze, response_logits
 from rl.ppo import ratio_figures
-from rl.support import restrict, token_log_probs
+from rl.support import restrict, scale_logits, token_log_probs
 from rl.trpo import TrustRegionStep, fisher_product, flatten, largest_step, search_along
 
 
@@ -113,5 +113,4 @@ def _measure_step(
 
 
 def _logits(policy: PreTrainedModel, part: Part, config: TrainingConfig) -> Tensor:
-    logits = response_logits(policy, *part.lessons.rollout.scored_inputs())
-    return logits.float() / config.sampler.temperature
+    return scale_logits(response_logits(policy, *part.lessons.rollout.scored_inputs()), config.sampler.temperature)

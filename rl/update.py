@@ -17,7 +17,7 @@ from rl.lessons import Lessons, Part, microbatches, minibatches
 from rl.policy import response_logits, response_logits_and_states, response_values
 from rl.ppo import clipped_objective, clipped_surrogate_loss, ratio_figures, value_loss
 from rl.schedules import rate_factor, set_rate
-from rl.support import entropy_nats, restrict, token_log_probs
+from rl.support import entropy_nats, restrict, scale_logits, token_log_probs
 from rl.trust_region import improve_in_trust_region
 
 Figures = dict[str, float]
@@ -120,7 +120,7 @@ def policy_loss(logits: Tensor, part: Part, config: TrainingConfig) -> tuple[Ten
     """
     lessons = part.lessons
     rows = lessons.rollout
-    logits, is_scored = logits.float() / config.sampler.temperature, rows.is_scored()
+    logits, is_scored = scale_logits(logits, config.sampler.temperature), rows.is_scored()
     log_probs = token_log_probs(logits, rows.response_ids, is_scored)
     if config.algorithm == "a2c":
         loss = policy_gradient_loss(log_probs, lessons.advantages, rows.is_response) * part.token_share
