@@ -23,6 +23,9 @@ from annotation.simulated_workers import CrowdConfig, GoldScore, SimulatedWorker
 Judge = Callable[[str, str], GoldScore]
 READERS = 3
 TIMEOUT_S = 60
+# Requests on one connection. It stays with the server process that took it, and all too often one process took all
+# and did all the work; a new connection goes to whichever is idle.
+REQUESTS_PER_CONNECTION = 16
 
 
 @dataclass(slots=True)
@@ -74,7 +77,7 @@ def read_page(body: str) -> Page:
 
 
 class Connection:
-    """One kept-alive connection a thread; a request that finds it closed is sent once more.
+    """One kept-alive connection a thread, renewed now and then; a request that finds it closed is sent once more.
 
     Sending again is safe: a submission that arrives twice is stored once, and a claim gives the same lease again.
     """
@@ -108,8 +111,13 @@ class Connection:
     def _connection(self) -> http.client.HTTPConnection:
         if not hasattr(self._local, "connection"):
             self._local.connection = self._make(self._netloc, timeout=TIMEOUT_S)
+            self._local.requests = 0
             self._opened.append(self._local.connection)
         connection: http.client.HTTPConnection = self._local.connection
+        if self._local.requests == REQUESTS_PER_CONNECTION:
+            connection.close()  # the request that follows opens it anew
+            self._local.requests = 0
+        self._local.requests += 1
         return connection
 
     def close(self) -> None:

@@ -6,16 +6,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from annotation.crowd_client import run_crowd
+from annotation.crowd_client import REQUESTS_PER_CONNECTION, Connection, run_crowd
 from annotation.errors import InputError
 from annotation.records import Comparison, Rating, read_comparisons, read_ratings
 from annotation.server import running_server
@@ -128,6 +130,31 @@ def test_the_crowd_says_what_is_wrong_with_an_address(tmp_path: Path, empty_data
     database.write_bytes(empty_database.read_bytes())
     with running_server(database) as url, pytest.raises(InputError, match=r"/c/nothing/.* answered 404"):
         run_crowd(url, "nothing", HANDLES, judge, CROWD, 1)
+
+
+def test_a_connection_is_kept_for_some_requests_and_then_renewed() -> None:
+    ports = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # keeps connections
+
+        def do_GET(self) -> None:
+            ports.append(self.client_address[1])
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        connection = Connection(f"http://127.0.0.1:{server.server_port}")
+        for _ in range(3 * REQUESTS_PER_CONNECTION):
+            assert connection.request("GET", "/", None, {}).status == 200
+        connection.close()
+        server.shutdown()
+    assert list(Counter(ports).values()) == [REQUESTS_PER_CONNECTION] * 3
 
 
 def test_the_server_leaves_with_a_parent_that_is_killed(tmp_path: Path, empty_database: Path) -> None:

@@ -1,8 +1,6 @@
 """The whole loop in miniature, by its command: every stage for real, interrupted, resumed, and the same again."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -10,63 +8,17 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
-# Enough supervised steps that some completions use all concepts; everything else as small as it can be.
-MINIATURE = [
-    "task.train=900",
-    "task.validation=20",
-    "task.test=60",
-    "supervised.steps=420",
-    "supervised.early_steps=40",
-    "policy_set=['iterations=3', 'prompts=16', 'value_warmup=1', 'snapshots=[2]', 'evaluation.items=8']",
-    "first_vote.pairs=40",
-    "first_vote.workers=6",
-    "reward_model.epochs=2",
-    "best_of.samples=4",
-    "best_of.prompts=8",
-    "second_vote.items=12",
-    "second_vote.workers=6",
-    "likert.items=5",
-    "likert.workers=6",
-    "trajectory_items=6",
-]
-
-
-def demo_command(output: Path) -> list[str]:
-    settings = [word for setting in MINIATURE for word in ("--set", setting)]
-    return [sys.executable, "manage.py", "demo", "--seed", "3", "--output", str(output), *settings, "--json"]
-
-
-def run_demo(output: Path) -> dict:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(demo_command(output), cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def interrupt_after(output: Path, stage: str) -> None:
-    """Start the demo and send Ctrl-C's signal as soon as `stage` has finished and the next is under way."""
-    process = subprocess.Popen(
-        demo_command(output), cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
-    )
-    deadline = time.monotonic() + 600
-    while not (output / "results" / f"{stage}.json").exists():
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.1)
-    time.sleep(3)
-    os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(60) != 0
+from tests.demo.miniature import ROOT, interrupt_demo, run_demo
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_the_loop_runs_resumes_after_an_interruption_and_repeats_itself(tmp_path: Path) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    interrupt_after(first, "supervised")
+def test_the_loop_runs_resumes_after_an_interruption_and_repeats_itself(tmp_path: Path, finished_demo: Path) -> None:
+    first = tmp_path / "first"
+    interrupt_demo(first, first / "results" / "supervised.json")
     assert not (first / "summary.json").exists()
     headline = run_demo(first)
-    run_demo(second)
-    assert (first / "summary.json").read_bytes() == (second / "summary.json").read_bytes()
+    assert (first / "summary.json").read_bytes() == (finished_demo / "summary.json").read_bytes()
     summary = json.loads((first / "summary.json").read_text())
     assert summary["first-vote"]["votes"] == 40 * 3
     contest = summary["second-vote"]["c_against_b"]

@@ -1,30 +1,29 @@
 """Controls: what the demo must not find. Votes without a signal, and a world without a flaw."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from analysis.intervals import mean_interval
 from analysis.pair_scores import roc_auc
-from annotation.records import read_preferences
+from annotation.records import Preference, read_preferences
 from annotation.run_folders import write_json
 from reward_models.dataset import shuffle_votes
 from reward_models.management.evaluation import tabulate_scores
 from reward_models.scoring import load_scorer
 from rl.generate import generate_samples
 from rl.management.demo import training
-from rl.management.demo.completions import PURPOSES, completions_of, judge_samples, task_items
+from rl.management.demo.completions import PURPOSES, completions_of, judge_samples, mean_gold, task_items
 from rl.management.demo.experiment import Experiment
-from rl.management.demo.loop import STAGES, run_demo
+from rl.management.demo.loop import STAGES, write_outcome
 from rl.management.demo.measurements import brief
 from rl.management.demo.training import tuning_command
 from rl.management.demo.workshop import Command, Result, Workshop, open_workshop
 from rl.policy import load_policy
 
-SHUFFLED_MODELS = 20
-SHUFFLED_POLICIES = 5
 LEFT_OUT = ("reward-model-evaluation", "likert", "your-turn")
 NEGATIVE_STAGES = tuple(name for name, _, _ in STAGES if name not in LEFT_OUT)
 
@@ -37,8 +36,10 @@ def run_controls(folder: Path, experiment: Experiment, say: Callable[[str], None
         "shuffled_policies": _once(shop, "shuffled-policies", _tune_on_shuffled_votes),
         "negative_world": _once(shop, "negative-world", _run_negative_world),
     }
-    write_json(folder / "controls" / "results.json", results)
-    run_demo(folder, experiment, lambda _: None)
+    partial = folder / "controls" / "results.json.partial"
+    write_json(partial, results)
+    partial.rename(folder / "controls" / "results.json")
+    write_outcome(shop)
     return {"controls": results}
 
 
@@ -53,51 +54,57 @@ def _shuffled_model(shop: Workshop, number: int) -> Path:
 
 
 def _train_on_shuffled_votes(shop: Workshop) -> Result:
-    """Reward models on votes whose sides were exchanged at random, tested on votes shuffled alike: AUC about .5."""
-    commands = []
-    for number in range(SHUFFLED_MODELS):
-        output = _shuffled_model(shop, number)
-        command = training.reward_model_command(shop, seed=number)
-        if not output.exists():
-            commands.append([*command, f"--shuffle-votes={number}", "--output", output])
+    """Reward models on votes whose sides were exchanged at random, tested on votes exchanged alike."""
+    numbers = range(shop.experiment.controls.shuffled_models)
+    commands = [
+        [*training.reward_model_command(shop, seed=number), f"--shuffle-votes={number}", "--output", output]
+        for number in numbers
+        if not (output := _shuffled_model(shop, number)).exists()
+    ]
     _run_in_twos(shop, commands)
     preferences = read_preferences(shop.folder / "first-vote")
-    aucs = []
-    for number in range(SHUFFLED_MODELS):
-        shuffled = [pair for pair in shuffle_votes(preferences, number) if pair.split == "test" and pair.label]
-        _, texts = tabulate_scores(shuffled, {"score": load_scorer(_shuffled_model(shop, number))})
-        labels, scores = texts["is_chosen"].to_numpy(), texts["score"].to_numpy()
-        aucs.append(float(roc_auc(np.ones((1, len(labels))), labels, scores)[0]))
-    error = float(np.std(aucs, ddof=1) / np.sqrt(len(aucs)))
+    return judge_aucs([_auc_on_shuffled_votes(shop, preferences, number) for number in numbers])
+
+
+def _auc_on_shuffled_votes(shop: Workshop, preferences: Sequence[Preference], number: int) -> float:
+    shuffled = [pair for pair in shuffle_votes(preferences, number) if pair.split == "test" and pair.label]
+    _, texts = tabulate_scores(shuffled, {"score": load_scorer(_shuffled_model(shop, number))})
+    labels, scores = texts["is_chosen"].to_numpy(), texts["score"].to_numpy()
+    return float(roc_auc(np.ones((1, len(labels))), labels, scores)[0])
+
+
+def judge_aucs(aucs: Sequence[float]) -> Result:
+    """Whether models that had nothing to learn rank by chance: their mean AUC within two standard errors of .5."""
+    mean, error = float(np.mean(aucs)), float(np.std(aucs, ddof=1) / np.sqrt(len(aucs)))
     return {
         "models": len(aucs),
-        "mean_auc": float(np.mean(aucs)),
+        "mean_auc": mean,
         "standard_error": error,
-        "within_two_standard_errors_of_chance": abs(float(np.mean(aucs)) - 0.5) <= 2 * error,
-        "aucs": aucs,
-        "line": f"mean AUC {np.mean(aucs):.3f} ± {error:.3f} over {len(aucs)} models",
+        "within_two_standard_errors_of_chance": abs(mean - 0.5) <= 2 * error,
+        "aucs": list(aucs),
+        "line": f"mean AUC {mean:.3f} ± {error:.3f} over {len(aucs)} models",
     }
 
 
 def _tune_on_shuffled_votes(shop: Workshop) -> Result:
-    """Policies tuned as arm C on reward models that know nothing: no better than arm B in gold."""
+    """Policies tuned as arm C was, on reward models that know nothing."""
+    arms = [f"controls/shuffled-policy-{number:02d}" for number in range(shop.experiment.controls.shuffled_policies)]
     base = "base_model=" + str(shop.folder / "supervised" / "policy")
-    arms = [f"controls/shuffled-policy-{number:02d}" for number in range(SHUFFLED_POLICIES)]
-    commands = [
-        tuning_command(
-            shop,
-            arm,
-            [base, "reward.name=meteor_preference", f"reward.preference_model={_shuffled_model(shop, number)}"],
-        )
-        for number, arm in enumerate(arms)
-    ]
+    commands = []
+    for number, arm in enumerate(arms):
+        scorer = f"reward.preference_model={_shuffled_model(shop, number)}"
+        commands.append(tuning_command(shop, arm, [base, "reward.name=meteor_preference", scorer]))
     _run_in_twos(shop, [command for command in commands if command])
-    gold_b = [score.utility for score in judge_samples(shop, completions_of(shop, "arm-b", "test"))]
-    differences = [_mean_gold_of(shop, shop.folder / arm / "policy") - float(np.mean(gold_b)) for arm in arms]
-    interval = brief(mean_interval(differences))
+    gold_b = mean_gold(judge_samples(shop, completions_of(shop, "arm-b", "test")))["utility"]
+    return judge_gold_of_policies([_mean_gold_of(shop, shop.folder / arm / "policy") - gold_b for arm in arms])
+
+
+def judge_gold_of_policies(gold_less_arm_b: Sequence[float]) -> Result:
+    """Whether policies that heard nothing differ from arm B in gold: not if the interval of their mean contains 0."""
+    interval = brief(mean_interval(gold_less_arm_b))
     return {
-        "policies": len(arms),
-        "gold_less_arm_b": differences,
+        "policies": len(gold_less_arm_b),
+        "gold_less_arm_b": list(gold_less_arm_b),
         "mean": interval,
         "interval_contains_zero": interval["low"] <= 0 <= interval["high"],
         "line": f"gold less arm B: {interval['estimate']:+.3f} [{interval['low']:+.3f}, {interval['high']:+.3f}]",
@@ -108,7 +115,7 @@ def _mean_gold_of(shop: Workshop, policy: Path) -> float:
     model, tokenizer = load_policy(policy)
     decoder = shop.experiment.decoder(PURPOSES["test"])
     samples = generate_samples(model, tokenizer, task_items(shop, "test"), "shuffled", decoder, show_progress=False)
-    return float(np.mean([score.utility for score in judge_samples(shop, samples)]))
+    return mean_gold(judge_samples(shop, samples))["utility"]
 
 
 def _run_in_twos(shop: Workshop, commands: Sequence[Command]) -> None:
@@ -123,14 +130,17 @@ def _run_negative_world(shop: Workshop) -> Result:
     for name, title, work in STAGES:
         if name in NEGATIVE_STAGES:
             world.run_stage(name, title, work)
-    vote = world.result("second-vote")["c_against_b"]
-    differences = world.result("gold")["differences"]
+    return judge_negative_world(world.result("second-vote")["c_against_b"], world.result("gold")["differences"])
+
+
+def judge_negative_world(vote: Mapping[str, Any], differences: Mapping[str, Any]) -> Result:
+    """Whether C beats B where it should not: by the vote (p below .05), and in gold (interval above 0)."""
     gold = {kind: differences[f"c_less_b_{kind}"] for kind in ("sampled", "greedy")}
-    won = vote["mean_vote"]["p_value"] < 0.05 and vote["mean_vote"]["estimate"] > 0
+    mean_vote = vote["mean_vote"]
     return {
         "second_vote_c_against_b": vote,
         "gold_c_less_b": gold,
-        "c_beats_b_in_the_vote": won,
+        "c_beats_b_in_the_vote": mean_vote["p_value"] < 0.05 and mean_vote["estimate"] > 0,
         "c_beats_b_in_gold": {kind: row["low"] > 0 for kind, row in gold.items()},
-        "line": f"C against B {vote['wins_b']} to {vote['wins_a']}, p = {vote['mean_vote']['p_value']:.2g}",
+        "line": f"C against B {vote['wins_b']} to {vote['wins_a']}, p = {mean_vote['p_value']:.2g}",
     }

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from annotation.errors import InputError
 from annotation.simulated_workers import CrowdConfig
 from rl.generate import Decoder
 from rl.tasks.commongen_mini.corpus import CorpusConfig
@@ -53,6 +54,21 @@ class BestOf:
 
 
 @dataclass(frozen=True, slots=True)
+class Controls:
+    """How many reward models learn shuffled votes, and how many policies are tuned on the first of them."""
+
+    shuffled_models: int = 20
+    shuffled_policies: int = 5
+
+    def __post_init__(self) -> None:
+        if self.shuffled_policies < 2:  # one has no spread to judge it by
+            raise InputError(f"controls: shuffled_policies: expected at least 2, found {self.shuffled_policies}.")
+        if self.shuffled_models < self.shuffled_policies:
+            expected = f"at least as many as shuffled_policies, {self.shuffled_policies}"
+            raise InputError(f"controls: shuffled_models: expected {expected}, found {self.shuffled_models}.")
+
+
+@dataclass(frozen=True, slots=True)
 class Experiment:
     """`policy_set` lays KEY=VALUE over the policy configuration of every arm."""
 
@@ -68,6 +84,7 @@ class Experiment:
     reward_model: RewardModelBudget = field(default_factory=RewardModelBudget)
     best_of: BestOf = field(default_factory=BestOf)
     trajectory_items: int = 200
+    controls: Controls = field(default_factory=Controls)
 
     def decoder(self, purpose: int, *, is_greedy: bool = False, samples_per_item: int = 1) -> Decoder:
         """How completions are drawn; `purpose` tells one draw of the experiment from another."""

@@ -34,16 +34,23 @@ def run_demo(folder: Path, experiment: Experiment, say: Callable[[str], None]) -
     started = time.monotonic()
     for name, title, work in STAGES:
         shop.run_stage(name, title, work)
+    results, seconds = write_outcome(shop)
+    return summarise(folder, results, sum(seconds.values()), time.monotonic() - started)
+
+
+def write_outcome(shop: Workshop) -> tuple[dict[str, Result], dict[str, float]]:
+    """Write `summary.json`, `environment.json` and `report.html` of a finished demo; its results, seconds by stage."""
     results = {name: shop.result(name) for name, _, _ in STAGES}
     seconds = {name: result.pop("seconds") for name, result in results.items()}
     for result in results.values():
         result.pop("line", None)
     # No times and no ids, so that the same seed writes the same bytes; those are in environment.json.
-    write_json(folder / "summary.json", {"seed": experiment.seed, "simulated_workers": True} | results)
-    environment = describe_environment(seed=experiment.seed, device="cpu")
-    write_json(folder / "environment.json", environment | {"seconds_by_stage": seconds})
+    seed = shop.experiment.seed
+    write_json(shop.folder / "summary.json", {"seed": seed, "simulated_workers": True} | results)
+    environment = describe_environment(seed=seed, device="cpu")
+    write_json(shop.folder / "environment.json", environment | {"seconds_by_stage": seconds})
     write_demo_report(shop, results, seconds)
-    return summarise(folder, results, sum(seconds.values()), time.monotonic() - started)
+    return results, seconds
 
 
 def summarise(folder: Path, results: dict[str, Result], seconds: float, now: float) -> Result:
