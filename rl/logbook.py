@@ -19,15 +19,15 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def rewind_logs(folder: Path, finished: int) -> list[dict[str, Any]]:
+def rewind_logs(folder: Path, finished: int, counter: str = "iteration") -> list[dict[str, Any]]:
     """Take out the rows of iterations after the checkpoint, which will be run again; the metrics that remain.
 
-    A run that had no checkpoint yet starts over, with its first evaluation too.
+    counter: what rows are counted by. A run that had no checkpoint yet starts over, with its first evaluation too.
     """
     for name in (METRICS, EVALUATIONS, SAMPLES):
         # A kill may have cut the last line off; it can only belong to a row that goes.
         lines = (folder / name).read_text(encoding="utf-8").splitlines() if (folder / name).exists() else []
-        kept = [line for line in lines if finished and line.endswith("}") and json.loads(line)["iteration"] <= finished]
+        kept = [line for line in lines if finished and line.endswith("}") and json.loads(line)[counter] <= finished]
         if lines:
             (folder / name).write_text("".join(line + "\n" for line in kept), encoding="utf-8")
     return read_rows(folder / METRICS)

@@ -210,7 +210,10 @@ def _causal_options(model: PreTrainedModel, attention_mask: Tensor, last: int) -
     accepted = inspect.signature(model.forward).parameters
     options: dict[str, Any] = {}
     if "position_ids" in accepted:
-        options["position_ids"] = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
+        # Only padding after a short response, beside a longer one, can lie behind the window: what counts was checked.
+        window = getattr(model.config, "max_position_embeddings", None)
+        last_position = None if window is None else window - 1
+        options["position_ids"] = (attention_mask.cumsum(dim=1) - 1).clamp(min=0, max=last_position)
     if "logits_to_keep" in accepted:
         options["logits_to_keep"] = last
     return options

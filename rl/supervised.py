@@ -1,29 +1,58 @@
-"""Supervised fine-tuning: the policy that imitates a task's references, from which RL starts."""
+"""Supervised fine-tuning: the policy that imitates a task's references, from which RL starts.
+
+Encoder-decoders and causal models alike. Only response tokens have a loss, EOS among them; prompts have none.
+Shapes are those of `rl.sequences`.
+"""
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+from torch.optim import AdamW
 from tqdm import tqdm
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from annotation.errors import InputError
-from annotation.run_folders import RunFolder
+from annotation.run_folders import RunFolder, open_run, plain
+from rl.fitting import (
+    drop_checkpoint,
+    expect_positive,
+    load_checkpoint,
+    random_state,
+    save_checkpoint,
+    set_random_state,
+    sha256_of_examples,
+    take_step,
+)
 from rl.from_scratch import build_small_t5, train_tokenizer
-from rl.policy import save_policy
+from rl.logbook import rewind_logs
+from rl.policy import available_device, evaluating, load_policy, save_policy
+from rl.sequences import (
+    Batch,
+    Example,
+    collate,
+    encode_prompt_texts,
+    encode_response_texts,
+    expect_fit,
+    is_causal,
+)
 from rl.tasks import Item, Task
 
 FROM_SCRATCH = "small-t5"
-IGNORED = -100  # the label that torch's cross-entropy leaves out
+LOG_EVERY = 50
 
 
 @dataclass(frozen=True, slots=True)
 class SupervisedConfig:
     """base_model: a folder or hub name, or "small-t5" for a small T5 made from the task's own corpus.
 
-    early_steps: a snapshot after so many steps, which plays the zero-shot model; 0 for none.
+    early_steps: a snapshot after so many steps, which plays the zero-shot model; 0 for none. max_prompt_tokens,
+    max_response_tokens: longer ones are cut and counted. checkpoint_every: steps.
     """
 
     base_model: str = FROM_SCRATCH
@@ -38,31 +67,156 @@ class SupervisedConfig:
     max_prompt_tokens: int = 64
     max_response_tokens: int = 64
     vocabulary_size: int = 4000
+    checkpoint_every: int = 200
     seed: int = 0
 
 
-def train_supervised(config: SupervisedConfig, task: Task, folder: RunFolder) -> dict[str, float]:
-    """Fit the base model to all references of the training items; save it in `folder/policy`."""
+@dataclass(slots=True)
+class Trainee:
+    """The model being fitted; the one mutable thing in a run. finished: steps so far."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    optimiser: AdamW
+    finished: int = 0
+
+    def collate(self, examples: Sequence[Example]) -> Batch:
+        pad = self.tokenizer.pad_token_id
+        return collate(examples, causal=is_causal(self.model), pad=pad, device=self.model.device)
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """The examples of some items, one for each reference, and how many texts were cut to make them."""
+
+    examples: tuple[Example, ...]
+    prompts_cut: int
+    responses_cut: int
+
+
+def train_supervised(
+    config: SupervisedConfig,
+    task: Task,
+    output: Path,
+    *,
+    data: Path | None = None,
+    resume: bool = False,
+    device: str | None = None,
+    show_progress: bool = True,
+) -> dict[str, Any]:
+    """Fit the base model to all references of the training items; writes the run folder `output`, with the model in
+    `output/policy`, and returns its summary.
+
+    data: the folder that the task was read from, for the record.
+    """
+    check_config(config)
+    device = device or available_device()
+    trainee = build_trainee(config, task, device)
+    lessons, held_out = (encode_items(trainee, config, items) for items in (task.train, task.validation))
+    with open_run(
+        output,
+        config={"task": task.name, "data": data, "supervised": config},
+        inputs=[path for path in (data, Path(config.base_model)) if path is not None and path.exists()],
+        seed=config.seed,
+        device=device,
+        resumable=True,
+        resume=resume,
+    ) as run:
+        must_match = plain(config) | {"device": device, "data_sha256": sha256_of_examples(lessons.examples)}
+        restore(trainee, must_match, run.path)
+        rewind_logs(run.path, trainee.finished, counter="step")
+        batches = islice(draw_batches(lessons.examples, config), trainee.finished, None)
+        bar = tqdm(
+            batches, "supervised", config.steps, initial=trainee.finished, unit="step", disable=not show_progress
+        )
+        for batch in bar:
+            row = fit_batch(trainee, batch, config)
+            record(trainee, row, config, run, bar)
+            if trainee.finished % config.checkpoint_every == 0:
+                position = {"finished": trainee.finished, "random": random_state(device)}
+                save_checkpoint(run.path, must_match, _parts(trainee), position)
+        return finish(trainee, config, lessons, held_out, run)
+
+
+def check_config(config: SupervisedConfig) -> None:
+    """InputError for a value that no run could use."""
+    expect_positive(config, "steps", "batch", "learning_rate", "gradient_norm", "checkpoint_every")
+    expect_positive(config, "max_prompt_tokens", "max_response_tokens", "vocabulary_size")
+
+
+def build_trainee(config: SupervisedConfig, task: Task, device: str) -> Trainee:
+    """The base model with its optimiser; the seed of all dropout is set here, after whatever loading draws."""
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    if config.base_model == FROM_SCRATCH:
+        texts = [text for item in task.train for text in (item.prompt, *item.references)]
+        words = train_tokenizer(texts, config.vocabulary_size)
+        small_t5: Any = build_small_t5(words, config.seed)  # Any: transformers annotates `to` wrongly
+        model, tokenizer = small_t5.to(device), words
+    else:
+        model, tokenizer = load_policy(config.base_model, device)
     torch.manual_seed(config.seed)
-    model, tokenizer = _load_base_model(config, task)
-    pairs = _tokenize_pairs(config, task.train, tokenizer)
-    held_out = _tokenize_pairs(config, task.validation, tokenizer)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+    optimiser = AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+    return Trainee(model, tokenizer, optimiser)
+
+
+def encode_items(trainee: Trainee, config: SupervisedConfig, items: Sequence[Item]) -> Lessons:
+    """Every reference with its prompt; InputError if one does not fit the model even when cut.
+
+    A prompt that is too long loses its end, but keeps what the tokenizer puts around a text. A response that is too
+    long loses its end and its EOS: the reference goes on there, so that stopping is not what it teaches.
+    """
+    tokenizer, causal = trainee.tokenizer, is_causal(trainee.model)
+    prompts, prompts_cut = encode_and_cut_prompts(tokenizer, [item.prompt for item in items], config.max_prompt_tokens)
+    owners = [place for place, item in enumerate(items) for _ in item.references]
+    texts = [reference for item in items for reference in item.references]
+    responses = encode_response_texts(tokenizer, texts, causal=causal)
+    limit = config.max_response_tokens
+    examples = tuple(
+        Example(prompts[place], response[:limit]) for place, response in zip(owners, responses, strict=True)
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: learning_rate_factor(step, config))
-    progress = tqdm(_draw_batches(pairs, config), total=config.steps, desc="supervised", unit="step")
-    for step, batch in enumerate(progress, start=1):
-        loss = _take_step(model, optimiser, schedule, _collate(batch, tokenizer.pad_token_id), config)
-        if step == config.early_steps:
-            save_policy(model, tokenizer, folder.path / "early")
-        if step % 50 == 0 or step == config.steps:
-            progress.set_postfix(loss=f"{loss:.3f}")
-            folder.log({"step": step, "loss": loss, "learning_rate": schedule.get_last_lr()[0]})
-    summary = {"validation_loss": _mean_loss(model, held_out, tokenizer.pad_token_id, config.batch)}
-    save_policy(model, tokenizer, folder.path / "policy")
-    folder.write_summary(summary)
-    return summary
+    for place, example in zip(owners, examples, strict=True):
+        expect_fit(trainee.model, example, f"item {items[place].item!r}")
+    return Lessons(examples, prompts_cut, sum(len(response) > limit for response in responses))
+
+
+def encode_and_cut_prompts(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], limit: int
+) -> tuple[list[tuple[int, ...]], int]:
+    """Token ids of each prompt, at most `limit` of them, and how many prompts were longer."""
+    prompts = encode_prompt_texts(tokenizer, texts)
+    too_long = [place for place, prompt in enumerate(prompts) if len(prompt) > limit]
+    for place in too_long:
+        prompts[place] = tuple(tokenizer(texts[place], truncation=True, max_length=limit)["input_ids"])
+    return prompts, len(too_long)
+
+
+def restore(trainee: Trainee, must_match: dict[str, Any], folder: Path) -> None:
+    """Go on from the run's checkpoint, if it has got to one."""
+    position = load_checkpoint(folder, must_match, _parts(trainee))
+    if position is not None:
+        trainee.finished = position["finished"]
+        set_random_state(position["random"], must_match["device"])
+
+
+def _parts(trainee: Trainee) -> dict[str, Any]:
+    return {"model": trainee.model, "optimiser": trainee.optimiser}
+
+
+def draw_batches(examples: Sequence[Example], config: SupervisedConfig) -> Iterator[list[Example]]:
+    """`config.steps` batches, a function of the seed: each epoch in a new order, cut into batches of like length."""
+    generator = torch.Generator().manual_seed(config.seed)
+    remaining = config.steps
+    while remaining:
+        order = torch.randperm(len(examples), generator=generator).tolist()
+        pool = 20 * config.batch  # sorted by length within the pool only, so that batches still differ
+        batches = []
+        for start in range(0, len(order), pool):
+            chunk = sorted(order[start : start + pool], key=lambda index: len(examples[index].response))
+            batches += [chunk[begin : begin + config.batch] for begin in range(0, len(chunk), config.batch)]
+        for index in torch.randperm(len(batches), generator=generator).tolist()[:remaining]:
+            remaining -= 1
+            yield [examples[row] for row in batches[index]]
 
 
 def learning_rate_factor(step: int, config: SupervisedConfig) -> float:
@@ -73,85 +227,62 @@ def learning_rate_factor(step: int, config: SupervisedConfig) -> float:
     return 0.1 + 0.45 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
-def _load_base_model(config: SupervisedConfig, task: Task) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    if config.base_model == FROM_SCRATCH:
-        texts = [text for item in task.train for text in (item.prompt, *item.references)]
-        tokenizer = train_tokenizer(texts, config.vocabulary_size)
-        return build_small_t5(tokenizer, config.seed), tokenizer
-    try:
-        model = AutoModelForSeq2SeqLM.from_pretrained(config.base_model)
-        return model, AutoTokenizer.from_pretrained(config.base_model)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{config.base_model}: not an encoder-decoder checkpoint ({reason}).") from None
+def imitation_loss(
+    model: PreTrainedModel, batch: Batch, *, label_smoothing: float = 0.0, reduction: str = "mean"
+) -> Tensor:
+    """Cross-entropy in nats over the response tokens of the batch; prompts and padding have no part in it."""
+    logits, tokens = batch.logits(model)[batch.is_response], batch.response_ids[batch.is_response]
+    return F.cross_entropy(logits.float(), tokens, label_smoothing=label_smoothing, reduction=reduction)
 
 
-TokenPair = tuple[list[int], list[int]]  # prompt ids, response ids
-
-
-def _tokenize_pairs(
-    config: SupervisedConfig, items: Sequence[Item], tokenizer: PreTrainedTokenizerBase
-) -> list[TokenPair]:
-    rows = [(item.prompt, reference) for item in items for reference in item.references]
-    prompts = tokenizer([prompt for prompt, _ in rows], truncation=True, max_length=config.max_prompt_tokens)
-    responses = tokenizer([text for _, text in rows], truncation=True, max_length=config.max_response_tokens)
-    return list(zip(prompts["input_ids"], responses["input_ids"], strict=True))
-
-
-def _draw_batches(pairs: Sequence[TokenPair], config: SupervisedConfig) -> Iterator[list[TokenPair]]:
-    """`config.steps` batches: each epoch in a new order, cut into batches of similar length."""
-    generator = torch.Generator().manual_seed(config.seed)
-    remaining = config.steps
-    while remaining:
-        order = torch.randperm(len(pairs), generator=generator).tolist()
-        pool = 20 * config.batch  # sorted by length within the pool only, so that batches still differ
-        batches = []
-        for start in range(0, len(order), pool):
-            chunk = sorted(order[start : start + pool], key=lambda index: len(pairs[index][1]))
-            batches += [chunk[begin : begin + config.batch] for begin in range(0, len(chunk), config.batch)]
-        for index in torch.randperm(len(batches), generator=generator).tolist()[:remaining]:
-            remaining -= 1
-            yield [pairs[row] for row in batches[index]]
-
-
-def _collate(batch: Sequence[TokenPair], pad: int) -> dict[str, Tensor]:
-    """Prompts (B, S) and labels (B, T), padded at the right; padded labels are left out of the loss."""
-    prompts = torch.nn.utils.rnn.pad_sequence([torch.tensor(prompt) for prompt, _ in batch], True, pad)
-    lengths = torch.tensor([len(prompt) for prompt, _ in batch])
-    labels = torch.nn.utils.rnn.pad_sequence([torch.tensor(response) for _, response in batch], True, IGNORED)
-    is_prompt = torch.arange(prompts.shape[1]) < lengths[:, None]
-    return {"input_ids": prompts, "attention_mask": is_prompt.long(), "labels": labels}
-
-
-def _take_step(
-    model: PreTrainedModel,
-    optimiser: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    batch: dict[str, Tensor],
-    config: SupervisedConfig,
-) -> float:
-    model.train()
-    labels = batch["labels"]
-    logits = model(**batch).logits
-    loss = torch.nn.functional.cross_entropy(
-        logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, label_smoothing=config.label_smoothing
-    )
-    optimiser.zero_grad(set_to_none=True)
+def fit_batch(trainee: Trainee, examples: Sequence[Example], config: SupervisedConfig) -> dict[str, float]:
+    """One step, with dropout as the model's configuration says; its row of figures."""
+    trainee.model.train()
+    trainee.optimiser.zero_grad(set_to_none=True)
+    loss = imitation_loss(trainee.model, trainee.collate(examples), label_smoothing=config.label_smoothing)
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_norm)
-    optimiser.step()
-    schedule.step()
-    return loss.item()
+    learning_rate = config.learning_rate * learning_rate_factor(trainee.finished, config)
+    norm = take_step(
+        trainee.model,
+        trainee.optimiser,
+        loss=loss.item(),
+        learning_rate=learning_rate,
+        gradient_norm=config.gradient_norm,
+        where=f"step {trainee.finished + 1}",
+    )
+    trainee.finished += 1
+    return {"step": trainee.finished, "loss": loss.item(), "learning_rate": learning_rate, "gradient_norm": norm}
 
 
-@torch.no_grad()
-def _mean_loss(model: PreTrainedModel, pairs: Sequence[TokenPair], pad: int, batch_size: int) -> float:
-    """Cross-entropy in nats per response token over all `pairs`."""
-    model.eval()
-    total = count = 0.0
-    for start in range(0, len(pairs), batch_size):
-        batch = _collate(pairs[start : start + batch_size], pad)
-        tokens = int((batch["labels"] != IGNORED).sum())
-        total += model(**batch).loss.item() * tokens
-        count += tokens
-    return total / count
+def record(trainee: Trainee, row: dict[str, float], config: SupervisedConfig, run: RunFolder, bar: Any) -> None:
+    """Log now and then, and keep the early snapshot."""
+    if trainee.finished == config.early_steps:
+        save_policy(trainee.model, trainee.tokenizer, run.path / "early")
+    if trainee.finished % LOG_EVERY == 0 or trainee.finished == config.steps:
+        bar.set_postfix(loss=f"{row['loss']:.3f}")
+        run.log(row)
+
+
+def mean_loss(trainee: Trainee, examples: Sequence[Example], size: int) -> float:
+    """Cross-entropy in nats per response token over all examples, dropout off; `size` at a time."""
+    total = 0.0
+    with torch.no_grad(), evaluating(trainee.model):
+        for start in range(0, len(examples), size):
+            batch = trainee.collate(examples[start : start + size])
+            total += imitation_loss(trainee.model, batch, reduction="sum").item()
+    return total / sum(len(example.response) for example in examples)
+
+
+def finish(
+    trainee: Trainee, config: SupervisedConfig, lessons: Lessons, held_out: Lessons, run: RunFolder
+) -> dict[str, Any]:
+    """Save the policy, write the summary, drop the checkpoint that nobody will resume."""
+    summary = {
+        "validation_loss": mean_loss(trainee, held_out.examples, config.batch),
+        "prompts_cut": lessons.prompts_cut + held_out.prompts_cut,
+        "responses_cut": lessons.responses_cut + held_out.responses_cut,
+    }
+    save_policy(trainee.model, trainee.tokenizer, run.path / "policy")
+    run.write_summary(summary)
+    drop_checkpoint(run.path)
+    return summary

@@ -9,10 +9,12 @@ import pytest
 from annotation.configuration import load_config
 from annotation.errors import InputError
 from annotation.records import Comparison
+from annotation.run_folders import write_json
 from rl.generate import Sample
 from rl.management.demo.experiment import EXPERIMENT_FILE, Experiment
 from rl.management.demo.measurements import measure_contest
 from rl.management.demo.stages import pick_best
+from rl.management.demo.training import train_supervised
 from rl.management.demo.votes import concept_order, select_pairs
 from rl.management.demo.workshop import Workshop, open_workshop
 
@@ -119,6 +121,26 @@ def test_a_finished_stage_is_not_done_again_and_an_interrupted_one_is(tmp_path: 
     again.run_stage("stage", "A stage", finished)
     assert done == ["interrupted", "finished"]
     assert again.result("stage")["value"] == 3
+
+
+def test_an_interrupted_supervised_training_is_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = workshop(tmp_path / "demo", [])
+    commands: list[list[str]] = []
+
+    def interrupted_then_done(self: Workshop, *command: str | Path) -> None:
+        commands.append([str(word) for word in command])
+        if len(commands) == 1:
+            (shop.folder / "supervised.partial").mkdir()
+            raise KeyboardInterrupt
+        (shop.folder / "supervised.partial").rename(shop.folder / "supervised")
+        write_json(shop.folder / "supervised" / "summary.json", {"validation_loss": 1.5})
+
+    monkeypatch.setattr(Workshop, "run", interrupted_then_done)
+    with pytest.raises(KeyboardInterrupt):
+        train_supervised(shop)
+    assert train_supervised(shop)["validation_loss"] == 1.5
+    train_supervised(shop)
+    assert ["--resume" in command for command in commands] == [False, True], "and a finished one is not repeated"
 
 
 def test_a_demo_with_other_settings_is_not_mixed_in(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""train_policy and evaluate_policy, as they are called from a shell."""
+"""train_supervised, train_policy and evaluate_policy, as they are called from a shell."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from rl.tasks.items import SPLITS, write_items
-from tests.rl.tiny import build_task, save_tiny
+from tests.rl.tiny import KINDS, build_task, save_tiny
 
 
 @pytest.fixture
@@ -46,6 +46,23 @@ def test_a_policy_is_trained_and_evaluated(config: Path, tmp_path: Path, capsys:
         *("--split", "validation", "--horizon", "4"),
     )
     assert scores.keys() == {"sampled", "greedy"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_base_model_of_either_kind_is_fine_tuned(
+    kind: str, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base, output = save_tiny(kind, tmp_path / kind), tmp_path / "run"
+    words = ["train_supervised", "--task", "commongen-mini", "--data", str(tmp_path / "data")]
+    settings = ["--base-model", str(base), "--steps", "2", "--batch", "4", "--max-response-tokens", "5"]
+    summary = run(capsys, *words, *settings, "--output", str(output))
+    # Of twelve references in training and four in validation, those of "the cat sees a dog" (5 tokens and EOS) and
+    # "a dog runs the park ." (6 and EOS) are cut: each twice and once.
+    assert (summary["prompts_cut"], summary["responses_cut"]) == (0, 6)
+    recorded = {Path(row["path"]).name for row in json.loads((output / "inputs.json").read_text())}
+    assert {"train.jsonl", "model.safetensors"} <= recorded
+    with pytest.raises(CommandError, match="exists already"):
+        call_command(*words, *settings, "--output", str(output), "--resume")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from annotation.management.command import PipelineCommand
-from annotation.run_folders import open_run
 from rl.supervised import FROM_SCRATCH, SupervisedConfig, train_supervised
 from rl.tasks import TASKS, load_task
 
@@ -14,13 +13,16 @@ SETTINGS = {
     "batch": "references a step",
     "learning_rate": "peak of the schedule",
     "early_steps": "also save the policy after so many steps, in DIR/early",
+    "max_prompt_tokens": "longer prompts are cut, and counted in the summary",
+    "max_response_tokens": "longer references are cut, and counted in the summary",
     "vocabulary_size": "of the tokenizer made for small-t5",
+    "checkpoint_every": "steps between checkpoints",
     "seed": "draws weights, batches and dropout",
 }
 
 
 class Command(PipelineCommand):
-    help = "Fine-tune an encoder-decoder on a task's references; the policy lands in DIR/policy."
+    help = "Fine-tune an encoder-decoder or a causal model on a task's references; the policy lands in DIR/policy."
 
     def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--task", required=True, choices=TASKS)
@@ -29,12 +31,10 @@ class Command(PipelineCommand):
         for name, text in SETTINGS.items():
             default = getattr(SupervisedConfig(), name)
             parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, help=text)
-        parser.add_argument("--output", type=Path, required=True)
+        parser.add_argument("--output", type=Path, required=True, help="run folder to write")
+        parser.add_argument("--resume", action="store_true", help="continue an interrupted run from its checkpoint")
 
     def run(self, options: dict[str, Any]) -> dict[str, Any]:
         config = SupervisedConfig(options["base_model"], **{name: options[name] for name in SETTINGS})
         task = load_task(options["task"], options["data"])
-        inputs = [options["data"]] if options["data"] else []
-        recorded = {"task": task.name, "data": options["data"], "supervised": config}
-        with open_run(options["output"], config=recorded, inputs=inputs, seed=config.seed) as folder:
-            return train_supervised(config, task, folder)
+        return train_supervised(config, task, options["output"], data=options["data"], resume=options["resume"])

@@ -33,8 +33,9 @@ def train_supervised(shop: Workshop) -> Result:
     config = asdict(shop.experiment.supervised)
     options = [f"--{name.replace('_', '-')}={value}" for name, value in config.items()]
     command: list[str | Path] = ["train_supervised", "--task", TASK, "--data", shop.folder / "task", *options]
-    run_unless_done(shop, shop.folder / "supervised", [*command, f"--seed={shop.experiment.seed}"])
-    summary = read_summary(shop.folder / "supervised")
+    output = shop.folder / "supervised"
+    run_unless_done(shop, output, [*command, f"--seed={shop.experiment.seed}", *resume_option(output)])
+    summary = read_summary(output)
     return summary | {"line": f"validation loss {summary['validation_loss']:.3f} nats a token"}
 
 
@@ -77,8 +78,12 @@ def tuning_command(shop: Workshop, arm: str, settings: list[str]) -> Command:
     experiment = shop.experiment
     shared = [f"data={shop.folder / 'task'}", f"seed={experiment.seed}", *experiment.policy_set]
     laid_over = [word for setting in (*shared, *settings) for word in ("--set", setting)]
-    resume = ["--resume"] if output.with_name(output.name + ".partial").exists() else []
-    return ["train_policy", experiment.policy_config, *laid_over, "--output", output, *resume]
+    return ["train_policy", experiment.policy_config, *laid_over, "--output", output, *resume_option(output)]
+
+
+def resume_option(output: Path) -> list[str]:
+    """What a command that can be resumed needs to go on with the run that was interrupted in `output`, if one was."""
+    return ["--resume"] if output.with_name(output.name + ".partial").exists() else []
 
 
 def train_reward_model(shop: Workshop) -> Result:
