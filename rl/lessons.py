@@ -8,9 +8,10 @@ from torch import Tensor
 
 from rl.advantages import estimate_advantages, whiten
 from rl.config import TrainingConfig
+from rl.experience import Experience
 from rl.groups import leave_one_out_advantages, spread_over_tokens, standardised_advantages
 from rl.kl import penalised_rewards
-from rl.measure import Measures
+from rl.processes import own_share
 from rl.rollout import Rollout
 
 
@@ -59,10 +60,9 @@ class Part:
     response_share: float
 
 
-def teach(
-    rollout: Rollout, rewards: Tensor, measures: Measures, kl_coefficient: float, config: TrainingConfig
-) -> Lessons:
+def teach(seen: Experience, kl_coefficient: float, config: TrainingConfig) -> Lessons:
     """Rewards r_t (B, T) and the KL penalty become advantages (and returns, where there is a critic)."""
+    rollout, rewards, measures = seen.rollout, seen.rewards, seen.measures
     is_response = rollout.is_response
     if config.algorithm == "grpo":
         advantages = standardised_advantages(_sum_over_tokens(rewards, is_response), config.samples_per_prompt)
@@ -98,15 +98,14 @@ def minibatches(size: int, config: TrainingConfig, iteration: int) -> list[Tenso
 
 
 def microbatches(minibatch: Lessons, config: TrainingConfig) -> Iterator[Part]:
-    """Parts of a minibatch of like length, to save padding.
+    """Parts of a minibatch of like length, to save padding; of several processes each has its own parts.
 
     Means over tokens, weighted by the shares, add up to the minibatch's mean; a mean of the parts' means would not.
     """
     lengths = minibatch.rollout.is_response.sum(dim=1)
-    order = (lengths * minibatch.rollout.prompt_ids.shape[1] + minibatch.rollout.is_prompt.sum(dim=1)).argsort(
-        stable=True
-    )
-    for indices in order.split(config.optimiser.microbatch):
+    sizes = lengths * minibatch.rollout.prompt_ids.shape[1] + minibatch.rollout.is_prompt.sum(dim=1)
+    order = own_share(sizes.argsort(stable=True))
+    for indices in order.split(config.optimiser.microbatch) if len(order) else ():
         yield Part(
             minibatch.rows(indices), float(lengths[indices].sum() / lengths.sum()), len(indices) / len(minibatch)
         )

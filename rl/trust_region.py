@@ -1,10 +1,10 @@
 """TRPO's policy step on a rollout: its surrogate, gradient and KL, added up part by part. rl.trpo has the step."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from annotation.errors import InputError
@@ -14,65 +14,59 @@ from rl.kl import exact_kl_nats
 from rl.lessons import Lessons, Part, microbatches
 from rl.policy import freeze, response_logits
 from rl.ppo import ratio_figures
+from rl.processes import add_gradients, add_up, combine_figures
 from rl.support import restrict, scale_logits, token_log_probs
-from rl.trpo import TrustRegionStep, fisher_product, flatten, largest_step, search_along
+from rl.trpo import fisher_product, flatten, largest_step, search_along
 
 
 def improve_in_trust_region(policy: PreTrainedModel, lessons: Lessons, config: TrainingConfig) -> dict[str, float]:
     """One natural-gradient step on all rows; its figures, the ratio's from before the step."""
     parameters = [parameter for parameter in policy.parameters() if parameter.requires_grad]
     parts = list(microbatches(lessons, config))
-    loss, gradient, ratio = _surrogate_gradient(policy, parts, config)
-    if not (math.isfinite(loss) and bool(gradient.isfinite().all())):
+    figures, gradient = _surrogate_gradient(policy, parameters, parts, config)
+    if not (math.isfinite(figures["policy_loss"]) and bool(gradient.isfinite().all())):
         raise InputError("the trust region's surrogate or its gradient is not a finite number; look at the rewards.")
-    product = fisher_product(lambda: _kl_to_itself(policy, parts, config), parameters)
+    own_product = fisher_product(lambda: _kl_to_itself(policy, parts, config), parameters)
     old_policy = freeze(policy)
     step = search_along(
-        largest_step(gradient, product, config.trpo),
+        largest_step(gradient, lambda vector: add_up(own_product(vector)), config.trpo),
         parameters,
         lambda: _measure_step(policy, old_policy, parts, config),
         config.trpo,
     )
-    return _figures(loss, gradient, ratio, step)
-
-
-def _figures(loss: float, gradient: Tensor, ratio: dict[str, float], step: TrustRegionStep) -> dict[str, float]:
-    return {
-        "policy_loss": loss,
+    return figures | {
         "policy_gradient_norm": float(gradient.norm()),
         "trust_region_scale": step.scale,
         "trust_region_kl": step.kl_nats,
-        "surrogate_gain": step.surrogate + loss,
-        **ratio,
+        "surrogate_gain": step.surrogate + figures["policy_loss"],
     }
 
 
 def _surrogate_gradient(
-    policy: PreTrainedModel, parts: list[Part], config: TrainingConfig
-) -> tuple[float, Tensor, dict[str, float]]:
-    """−E[ratio · A], the gradient of E[ratio · A] (N,), and how far the ratio is from 1 before the step."""
+    policy: PreTrainedModel, parameters: Sequence[nn.Parameter], parts: Sequence[Part], config: TrainingConfig
+) -> tuple[dict[str, float], Tensor]:
+    """−E[ratio · A] with the ratio's figures before the step, and the gradient of E[ratio · A] (N,)."""
     policy.zero_grad(set_to_none=True)
-    total, figures = 0.0, []
+    figures = []
     for part in parts:
         rows = part.lessons.rollout
         log_probs = token_log_probs(_logits(policy, part, config), rows.response_ids, rows.is_scored())
         loss = -part.token_share * _surrogate(log_probs, part.lessons)
         loss.backward()
-        total += float(loss.detach())
-        figures.append(ratio_figures(log_probs, rows.log_probs, rows.is_response, config.clip))
-    gradient = -flatten(
-        [torch.zeros_like(p) if p.grad is None else p.grad for p in policy.parameters() if p.requires_grad]
-    )
+        ratio = ratio_figures(log_probs, rows.log_probs, rows.is_response, config.clip)
+        figures.append(
+            {
+                "policy_loss": float(loss.detach()),
+                "first_mean_ratio": ratio.mean_ratio * part.token_share,
+                "max_ratio_error": ratio.max_ratio_error,
+            }
+        )
+    add_gradients(parameters)
+    gradient = -flatten([torch.zeros_like(p) if p.grad is None else p.grad for p in parameters])
     policy.zero_grad(set_to_none=True)
-    shares = [part.token_share for part in parts]
-    return (
-        total,
-        gradient,
-        {
-            "first_mean_ratio": sum(figure.mean_ratio * share for figure, share in zip(figures, shares, strict=True)),
-            "first_max_ratio_error": max(figure.max_ratio_error for figure in figures),
-        },
-    )
+    combined = combine_figures(figures)
+    combined["first_max_ratio_error"] = combined.pop("max_ratio_error")
+    return combined, gradient
 
 
 def _surrogate(log_probs: Tensor, lessons: Lessons) -> Tensor:
@@ -100,16 +94,17 @@ def _measure_step(
     policy: PreTrainedModel, old_policy: PreTrainedModel, parts: list[Part], config: TrainingConfig
 ) -> tuple[float, float]:
     """E[ratio · A] and KL(π_old ‖ π), nats a response token, renormalised over the support like everything here."""
-    surrogate = kl_nats = 0.0
+    sums = torch.zeros(2, dtype=torch.float64, device=policy.device)
     for part in parts:
         rows = part.lessons.rollout
         is_scored = rows.is_scored()
         new = restrict(_logits(policy, part, config), is_scored).log_softmax(dim=-1)
         old = restrict(_logits(old_policy, part, config), is_scored).log_softmax(dim=-1)
         log_probs = new.gather(-1, rows.response_ids[..., None])[..., 0]
-        surrogate += part.token_share * float(_surrogate(log_probs, part.lessons))
-        kl_nats += part.token_share * float(mean_over_response(_kl_inside_support(old, new), rows.is_response))
-    return surrogate, kl_nats
+        kl_nats = mean_over_response(_kl_inside_support(old, new), rows.is_response)
+        sums += part.token_share * torch.stack([_surrogate(log_probs, part.lessons), kl_nats]).double()
+    surrogate, kl = add_up(sums).tolist()
+    return surrogate, kl
 
 
 def _logits(policy: PreTrainedModel, part: Part, config: TrainingConfig) -> Tensor:

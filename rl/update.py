@@ -16,6 +16,7 @@ from rl.learner import Learner, dropout_as_configured
 from rl.lessons import Lessons, Part, microbatches, minibatches
 from rl.policy import response_logits, response_logits_and_states, response_values
 from rl.ppo import clipped_objective, clipped_surrogate_loss, ratio_figures, value_loss
+from rl.processes import add_gradients, combine_figures
 from rl.schedules import rate_factor, set_rate
 from rl.support import entropy_nats, restrict, scale_logits, token_log_probs
 from rl.trust_region import improve_in_trust_region
@@ -168,6 +169,8 @@ def take_step(
     config: TrainingConfig,
 ) -> float:
     """One optimiser step; the gradient's norm before clipping. InputError if the loss or its gradient is not finite."""
+    parameters = list(parameters)
+    add_gradients(parameters)
     norm = float(nn.utils.clip_grad_norm_(parameters, config.optimiser.gradient_norm))
     if not (math.isfinite(norm) and math.isfinite(loss)):
         raise InputError(f"the {name} or its gradient is not a finite number; lower the learning rate.")
@@ -177,9 +180,7 @@ def take_step(
 
 def _combine(parts: list[Figures]) -> Figures:
     """A minibatch's figures: each part brought its share of the sums; the largest error is the largest part's."""
-    sums = {name: sum(part[name] for part in parts) for name in parts[0]}
-    errors = [part["max_ratio_error"] for part in parts if "max_ratio_error" in part]
-    return sums | ({"max_ratio_error": max(errors)} if errors else {})
+    return combine_figures(parts)
 
 
 def _summarise(steps: list[Figures]) -> Figures:

@@ -40,7 +40,7 @@ class PipelineCommand(BaseCommand):
             raise CommandError(str(error), returncode=2) from error
         except KeyboardInterrupt:
             raise CommandError("interrupted.", returncode=130) from None
-        if options["json"]:
+        if options["json"] and result:  # of several processes the first alone has a result
             self.stdout.write(json.dumps(plain(result), ensure_ascii=False))
         else:
             for name, value in plain(result).items():

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from annotation.errors import InputError
 from rl.config import CRITIC_FREE, KlConfig, OptimiserConfig, RewardConfig, TrainingConfig, ValueConfig, check_config
+from rl.experience import Experience
 from rl.learner import Learner, build_learner
 from rl.lessons import Lessons, Part, teach
 from rl.measure import measure
@@ -37,7 +38,7 @@ def configure_algorithm(folder: Path, kind: str, algorithm: str, **changes: obje
 def learn(learner: Learner, config: TrainingConfig) -> Lessons:
     rollout = collect(learner, config, ITEMS)
     rewards = reward_responses(score_letters, rollout, ITEMS, learner)
-    return teach(rollout, rewards, measure(learner, rollout, config.sampler.temperature), 0.1, config)
+    return teach(Experience(rollout, rewards, measure(learner, rollout, config.sampler.temperature)), 0.1, config)
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
@@ -220,7 +221,7 @@ def test_grpos_penalty_stands_in_its_loss_and_pulls_towards_the_reference(tmp_pa
     k3 = log_ratio.exp() - 1 - log_ratio
     expected = lessons.loss_kl * (k3.sum(1) / counted.sum(1)).mean()
     assert lessons.loss_kl == 0.1
-    assert float(loss) == pytest.approx(float(expected), rel=1e-4)
+    assert loss.item() == pytest.approx(float(expected), rel=1e-4)
     update(learner, lessons, config)
     after = measure(learner, lessons.rollout, 1.0)
     assert float(after.kl[counted].mean()) < float(before.kl[counted].mean())
@@ -263,7 +264,8 @@ def test_scaled_rewards_keep_their_sign_and_forget_their_unit(tmp_path: Path) ->
             rollout = collect(learner, config, ITEMS)
             rewards = unit * reward_responses(score_letters, rollout, ITEMS, learner)
             seen += rewards.sum(dim=1).tolist()
-            scaled.append(scale_rewards(rewards, rollout, learner, config))
+            experience = Experience(rollout, rewards, measure(learner, rollout, 1.0))
+            scaled.append(scale_rewards(experience, learner, config).rewards)
             assert torch.equal(scaled[-1].sign(), rewards.sign())
             learner.finished += 1
         assert learner.reward_scale.deviation == pytest.approx(torch.tensor(seen).double().std(unbiased=False).item())

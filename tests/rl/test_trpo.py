@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rl.config import TrainingConfig
+from rl.experience import Experience
 from rl.learner import build_learner
 from rl.lessons import Lessons, microbatches, teach
 from rl.measure import measure
@@ -81,7 +82,7 @@ def prepare(folder: Path, kind: str, **changes: object) -> tuple[object, Lessons
     learner = build_learner(config, "cpu")
     rollout = collect(learner, config, ITEMS)
     rewards = reward_responses(score_letters, rollout, ITEMS, learner)
-    return learner, teach(rollout, rewards, measure(learner, rollout, 1.0), 0.0, config), config
+    return learner, teach(Experience(rollout, rewards, measure(learner, rollout, 1.0)), 0.0, config), config
 
 
 @pytest.mark.parametrize("kind", KINDS)

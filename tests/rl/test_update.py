@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from annotation.errors import InputError
 from rl.config import KlConfig, NlpoConfig, OptimiserConfig, TrainingConfig
+from rl.experience import Experience
 from rl.kl import adapt_coefficient
 from rl.learner import Learner, build_learner
 from rl.lessons import Lessons, teach
@@ -45,7 +46,7 @@ def configure(folder: Path, kind: str, **changes: object) -> TrainingConfig:
 def learn(learner: Learner, config: TrainingConfig) -> Lessons:
     rollout = collect(learner, config, ITEMS)
     rewards = reward_responses(score_letters, rollout, ITEMS, learner)
-    return teach(rollout, rewards, measure(learner, rollout, config.sampler.temperature), 0.1, config)
+    return teach(Experience(rollout, rewards, measure(learner, rollout, config.sampler.temperature)), 0.1, config)
 
 
 def weights(model: PreTrainedModel) -> dict[str, Tensor]:
