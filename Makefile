@@ -6,6 +6,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 SERVE_DATABASE ?= runs/demo/annotation.sqlite3
 SERVE_PORT ?= 8000
+TEST_PROCESSES ?= 2
 export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: setup demo controls test check bench serve clean
@@ -30,13 +31,13 @@ test: setup
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-	HF_HUB_OFFLINE=1 $(RUN) -m pytest
+	HF_HUB_OFFLINE=1 $(RUN) -m pytest -n $(TEST_PROCESSES)
 
 check: setup
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-	HF_HUB_OFFLINE=1 $(RUN) -m pytest -m "not slow"
+	HF_HUB_OFFLINE=1 $(RUN) -m pytest -n $(TEST_PROCESSES) -m "not slow"
 
 bench: setup
 	$(RUN) manage.py bench_training
