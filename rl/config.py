@@ -180,6 +180,7 @@ def _positive_settings(config: TrainingConfig) -> dict[str, float]:
         "trpo.kl_limit": trpo.kl_limit,
         "trpo.conjugate_steps": trpo.conjugate_steps,
         "trpo.backtracks": trpo.backtracks,
+        "trpo.backtrack_factor": trpo.backtrack_factor,
         "evaluation.every": config.evaluation.every,
         "evaluation.items": config.evaluation.items,
         "clip": config.clip,
@@ -194,7 +195,10 @@ def _settings_from_zero(config: TrainingConfig) -> dict[str, float]:
         "sampler.min_length": config.sampler.min_length,
         "optimiser.learning_rate": config.optimiser.learning_rate,
         "optimiser.value_learning_rate": config.optimiser.value_learning_rate,
+        "optimiser.weight_decay": config.optimiser.weight_decay,
         "optimiser.warmup": config.optimiser.warmup,
+        "trpo.damping": config.trpo.damping,
+        "evaluation.samples": config.evaluation.samples,
         "entropy_coefficient": config.entropy_coefficient,
         "value_warmup": config.value_warmup,
         "reward.missing_eos_penalty": config.reward.missing_eos_penalty,
@@ -213,6 +217,15 @@ def _check_combinations(config: TrainingConfig) -> None:
         _expect(config.value_warmup == 0, "value_warmup", config.value_warmup, f"0: {config.algorithm} has no critic")
     if config.algorithm == "trpo":
         _expect(config.value.model == "separate", "value.model", config.value.model, "separate for trpo")
+        _expect(
+            config.trpo.backtrack_factor < 1, "trpo.backtrack_factor", config.trpo.backtrack_factor, "a number below 1"
+        )
+        _expect(
+            config.entropy_coefficient == 0,
+            "entropy_coefficient",
+            config.entropy_coefficient,
+            "0 for trpo, whose surrogate has no entropy bonus",
+        )
         _expect(not config.dropout, "dropout", config.dropout, "false for trpo, whose trust region needs exact passes")
     if config.algorithm == "nlpo":
         _expect(config.uses_mask, "is_masked", config.is_masked, "true or null for nlpo; ppo is nlpo without a mask")

@@ -23,7 +23,7 @@ def penalised_rewards(
 def adapt_coefficient(coefficient: float, kl_nats: float, target_nats: float | None) -> float:
     """β ← β (1 + .1 · clip((K − K*)/K*, ±.2)), once an iteration; K in nats per response token. No target: β stays.
 
-    Ziegler et al. 2019 (arXiv 1909.08593), section 2.2, with the paper's clip; so β moves at most 2% at a time.
+    Ziegler et al. 2019 (arXiv 1909.08593), section 2.2: gain .1, error clipped at .2; so β moves at most 2% at a time.
     """
     if target_nats is None:
         return coefficient

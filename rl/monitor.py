@@ -27,12 +27,13 @@ def find_warnings(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _explain_negative_kl(recent: Sequence[Mapping[str, Any]]) -> str:
-    """Without a mask the mean log-ratio estimates a KL, which cannot be negative; with one it estimates nothing."""
+    """Over the whole vocabulary the mean log-ratio estimates a KL, which cannot be negative; over less, nothing."""
     sentence = f"the mean log-ratio to the reference has been negative for {PATIENCE} iterations: "
     if all(row["support_mass"] < 1 for row in recent):
         return sentence + (
-            "tokens are drawn from the masked policy, so this is no estimate of KL and may be negative (see kl_exact); "
-            "the penalty now pays the policy for unlikely tokens: raise nlpo.top_mass or lower kl.coefficient."
+            "tokens are drawn through a mask or filter, so this is no estimate of KL and may be negative (see "
+            "kl_exact); the penalty now pays the policy for unlikely tokens: let more tokens through (nlpo.top_mass, "
+            "sampler.top_k, sampler.top_p) or lower kl.coefficient."
         )
     return sentence + (
         "tokens are not drawn from the distribution that is scored; check that sampling and scoring agree on "

@@ -3,16 +3,19 @@
 Every process holds the whole learner and the same configuration. Each samples, rewards and measures its share of an
 iteration's rows; the rows are then gathered, so that whitening and groups see all of them; each learns from its share
 of every minibatch, and gradients are added up before anyone takes a step. So all learners stay equal, and any number
-of processes does what one does, up to the order in which floating-point numbers are added.
+of processes does what one does, up to the order in which floating-point numbers are added. (With dropout on it does
+something like it: each process draws its own rows' noise.)
 """
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
 
+PATIENCE = timedelta(hours=6)  # the others wait while the first process evaluates; backends give up after minutes
 Entries = TypeVar("Entries", bound=Any)  # a list or a tensor
 
 
@@ -21,7 +24,7 @@ def join_processes() -> None:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not distributed.is_initialized():
         from accelerate import PartialState  # slow to import; it picks the device and the backend
 
-        PartialState(cpu=not torch.cuda.is_available())
+        PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
 
 
 def process_count() -> int:
@@ -62,15 +65,17 @@ def interleave(sizes: Sequence[int]) -> Tensor:
 
 @torch.no_grad()
 def add_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Replace every gradient by the sum over all processes; a process without one brings zeros."""
+    """Replace every gradient by the sum over all processes; where none has one, there is none."""
     if process_count() == 1:
         return
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     flat = torch.cat([_gradient(parameter).reshape(-1) for parameter in trained])
+    holders = flat.new_tensor([parameter.grad is not None for parameter in trained])
     distributed.all_reduce(flat)
+    distributed.all_reduce(holders)
     parts = flat.split([parameter.numel() for parameter in trained])
-    for parameter, part in zip(trained, parts, strict=True):
-        parameter.grad = part.view_as(parameter).clone()
+    for parameter, part, count in zip(trained, parts, holders.tolist(), strict=True):
+        parameter.grad = part.view_as(parameter).clone() if count else None
 
 
 def _gradient(parameter: nn.Parameter) -> Tensor:

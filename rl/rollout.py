@@ -101,10 +101,12 @@ def respond_greedily(
     prompts: Sequence[str],
     *,
     horizon: int,
+    min_length: int = 0,
     batch_size: int = 256,
 ) -> Rollout:
-    """The most likely token at each step."""
-    return _Behaviour(model, tokenizer, horizon, DEFAULT_SAMPLER, None).respond(prompts, None, batch_size)
+    """The most likely token at each step; EOS is none of them before `min_length` tokens."""
+    sampler = Sampler(min_length=min_length)
+    return _Behaviour(model, tokenizer, horizon, sampler, None).respond(prompts, None, batch_size)
 
 
 @dataclass(frozen=True, slots=True)

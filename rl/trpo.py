@@ -73,7 +73,7 @@ def fisher_product(kl_parts: Callable[[], Iterable[Tensor]], parameters: Sequenc
 
 
 def largest_step(gradient: Tensor, product: Product, config: TrpoConfig) -> Tensor:
-    """√(2δ / xᵀFx) · x with F x = gradient: the natural gradient, scaled to the region's border (N,)."""
+    """√(2δ / xᵀHx) · x with H x = gradient and H = F + ζI: the natural gradient, to the region's border (N,)."""
 
     def damped(vector: Tensor) -> Tensor:
         return product(vector) + config.damping * vector

@@ -56,7 +56,9 @@ def decode_all(learner: Learner, config: TrainingConfig, items: Sequence[Item]) 
     decoded = {"sampled": _sample(learner, config, items, masked=False)}
     if learner.mask is not None:
         decoded["sampled_masked"] = _sample(learner, config, items, masked=True)
-    decoded["greedy"] = respond_greedily(learner.policy, learner.tokenizer, prompts, horizon=config.horizon)
+    decoded["greedy"] = respond_greedily(
+        learner.policy, learner.tokenizer, prompts, horizon=config.horizon, min_length=config.sampler.min_length
+    )
     return decoded
 
 

@@ -39,6 +39,9 @@ def test_an_unknown_key_is_named_with_the_nearest() -> None:
         ({"iterations": 0}, "iterations: expected a number above 0"),
         ({"nlpo": {"top_mass": 1.5}}, r"nlpo.top_mass: expected a number from 0 to 1, found 1.5"),
         ({"kl": {"coefficient": -1.0}}, r"kl.coefficient: expected a number of at least 0"),
+        ({"optimiser": {"weight_decay": -1.0}}, r"optimiser.weight_decay: expected a number of at least 0"),
+        ({"algorithm": "trpo", "trpo": {"backtrack_factor": 1.0}}, r"trpo.backtrack_factor: expected a number below 1"),
+        ({"algorithm": "trpo", "entropy_coefficient": 0.1}, r"entropy_coefficient: expected 0 for trpo"),
         ({"snapshots": [3, 200]}, "snapshots: expected iterations from 1 to 100, found 200"),
     ],
 )

@@ -17,9 +17,10 @@ def test_sustained_negative_kl_is_explained() -> None:
     assert "temperature, dropout and padding" in warning
 
 
-def test_under_a_mask_the_cause_is_the_mask() -> None:
+def test_under_a_mask_or_filter_the_cause_is_what_it_keeps_out() -> None:
     (warning,) = find_warnings(rows(kl_sampled=-0.02, support_mass=0.9))
     assert "no estimate of KL and may be negative" in warning
+    assert "sampler.top_k" in warning
 
 
 def test_a_collapsed_entropy_is_explained() -> None:

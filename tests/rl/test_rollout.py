@@ -128,6 +128,17 @@ def test_greedy_responses_take_the_most_likely_token(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_greedy_responses_are_as_long_as_they_have_to_be(kind: str) -> None:
+    model, tokenizer = build_model(kind, seed={"t5": 4, "gpt2": 18}[kind]), build_tokenizer()  # both end at once
+    free, long = (
+        respond_greedily(model, tokenizer, PROMPTS, horizon=HORIZON, min_length=length).is_response.sum(dim=1)
+        for length in (0, HORIZON - 1)
+    )
+    assert free.min() == 1
+    assert long.min() >= HORIZON - 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_sampling_turns_dropout_off_and_restores_the_mode(kind: str) -> None:
     tokenizer, training = build_tokenizer(), build_model(kind, dropout=0.5).train()
     rollout = sample_responses(training, tokenizer, MANY, horizon=HORIZON, noise=Noise(0))
