@@ -126,7 +126,8 @@ def load_base_model(base_model: str, settings: ScoreSettings) -> PreferenceModel
         config = AutoConfig.from_pretrained(base_model)
         if not config.is_encoder_decoder:
             raise InputError(f"{base_model} is a {config.model_type} model; expected an encoder-decoder such as T5.")
-        network = AutoModelForSeq2SeqLM.from_pretrained(base_model)
+        # Not the checkpoint's own precision: AdamW loses small steps in half precision, and T5 overflows.
+        network = AutoModelForSeq2SeqLM.from_pretrained(base_model, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(base_model)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]

@@ -65,6 +65,24 @@ def test_every_name_in_the_code_that_a_document_refers_to_exists(module: str, do
         scope = inside[name]
 
 
+# Tests that documents refer to, as `tests/rl/test_kl.py::test_beta_stays_without_a_target`.
+
+TEST_NAME = re.compile(r"(tests/[\w/]+\.py)::(\w+)")
+TEST_NAMES = sorted({(*found, name) for name, text in DOCUMENTS.items() for found in TEST_NAME.findall(text)})
+
+
+@pytest.mark.parametrize(("file", "test", "document"), TEST_NAMES)
+def test_every_test_that_a_document_refers_to_exists(file: str, test: str, document: str) -> None:
+    assert (ROOT / file).is_file(), f"docs/{document} names {file}::{test}, and there is no such file"
+    assert test.startswith("test_"), f"docs/{document} names {file}::{test}, which pytest does not run"
+    found = definitions(ast.parse((ROOT / file).read_text(encoding="utf-8"))).get(test)
+    assert isinstance(found, ast.FunctionDef), f"docs/{document} names {file}::{test}, but {file} has no such test"
+
+
+def test_documents_do_refer_to_tests() -> None:
+    assert len(TEST_NAMES) > 50  # or the pattern has stopped finding them
+
+
 def test_documents_do_refer_to_the_code() -> None:
     assert len(CODE_NAMES) > 100  # or the pattern has stopped finding them
 

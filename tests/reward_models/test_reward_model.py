@@ -172,6 +172,18 @@ def test_a_prompt_in_two_splits_is_refused() -> None:
         split_pairs(pairs[:2])
 
 
+@pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16])
+def test_a_base_model_in_half_precision_is_loaded_in_float32(
+    precision: torch.dtype, base: Path, tmp_path: Path
+) -> None:
+    """transformers keeps the precision of a checkpoint unless it is told another."""
+    model = untrained(base)
+    model.network.to(precision).save_pretrained(tmp_path / "half")
+    model.tokenizer.save_pretrained(tmp_path / "half")
+    loaded = untrained(tmp_path / "half")
+    assert {weight.dtype for weight in loaded.parameters()} == {torch.float32}
+
+
 def test_a_model_without_an_encoder_and_a_folder_without_a_model_are_refused(tmp_path: Path) -> None:
     GPT2LMHeadModel(GPT2Config(n_layer=1, n_head=1, n_embd=8, vocab_size=11)).save_pretrained(tmp_path / "gpt2")
     with pytest.raises(InputError, match="expected an encoder-decoder"):

@@ -20,7 +20,7 @@ from rl.sampling import Sampler
 from rl.support import restrict, token_log_probs
 from rl.tasks.items import Item
 from rl.train import collect, reward_responses, run_iteration, scale_rewards, train
-from rl.update import accumulate_joint_gradient, policy_loss, update
+from rl.update import accumulate_joint_gradient, accumulate_policy_gradient, policy_loss, update
 from tests.rl.test_train import interrupt_at, without_clock
 from tests.rl.test_update import ITEMS, are_equal, configure, score_letters, weights
 from tests.rl.tiny import ARCHITECTURES, KINDS, build_task, save_tiny
@@ -206,14 +206,17 @@ def test_critic_free_algorithms_have_no_value_model(algorithm: str, tmp_path: Pa
     assert "policy_loss" in row
 
 
-def test_grpos_penalty_stands_in_its_loss_and_pulls_towards_the_reference(tmp_path: Path) -> None:
-    """With advantages of 0 the loss is β times the KL estimate alone, and a step on it lowers the exact KL."""
-    config = configure_algorithm(tmp_path, "gpt2", "grpo", kl=KlConfig(coefficient=0.5, target=None))
+@pytest.mark.parametrize("sampler", [Sampler(), FILTERS], ids=["unfiltered", "filtered"])
+def test_grpos_penalty_stands_in_its_loss_and_pulls_towards_the_reference(sampler: Sampler, tmp_path: Path) -> None:
+    """With advantages of 0 the loss is β times the KL estimate alone, over the whole vocabulary whatever was drawn
+    from, and a step on it lowers the exact KL."""
+    kl = KlConfig(coefficient=0.5, target=None)
+    config = configure_algorithm(tmp_path, "gpt2", "grpo", kl=kl, sampler=sampler)
     other = str(save_tiny("gpt2", tmp_path / "other", seed=9))
     learner = build_learner(replace(config, reference=other), "cpu")
     lessons = learn(learner, config)
     lessons = replace(lessons, advantages=torch.zeros_like(lessons.advantages))
-    before = measure(learner, lessons.rollout, 1.0)
+    before = measure(learner, lessons.rollout, sampler.temperature)
     counted = lessons.rollout.is_response
     logits = response_logits(learner.policy, *lessons.rollout.scored_inputs())
     loss, _ = policy_loss(logits, Part(lessons, 1.0, 1.0), config)
@@ -223,7 +226,7 @@ def test_grpos_penalty_stands_in_its_loss_and_pulls_towards_the_reference(tmp_pa
     assert lessons.loss_kl == 0.1
     assert loss.item() == pytest.approx(float(expected), rel=1e-4)
     update(learner, lessons, config)
-    after = measure(learner, lessons.rollout, 1.0)
+    after = measure(learner, lessons.rollout, sampler.temperature)
     assert float(after.kl[counted].mean()) < float(before.kl[counted].mean())
 
 
@@ -241,6 +244,25 @@ def test_an_entropy_bonus_is_that_of_the_renormalised_policy(kind: str, tmp_path
     probabilities = restrict(logits, is_kept).softmax(-1).double()
     entropy = -(probabilities * probabilities.clamp(min=1e-300).log()).sum(-1)[rows.is_response].mean()
     assert float(plain - with_bonus) == pytest.approx(0.1 * float(entropy), rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("algorithm", ["a2c", "rloo", "grpo"])
+def test_microbatches_add_up_whatever_the_loss(algorithm: str, kind: str, tmp_path: Path) -> None:
+    """GRPO's mean is over responses, the others' and the entropy bonus's over tokens; each part has its share of it."""
+    other = str(save_tiny(kind, tmp_path / "other", seed=9))  # so that GRPO's penalty has a gradient
+    config = configure_algorithm(tmp_path, kind, algorithm, reference=other, entropy_coefficient=0.05)
+    learner = build_learner(config, "cpu")
+    lessons = learn(learner, config)
+    with torch.no_grad():
+        learner.policy.get_output_embeddings().weight.add_(0.1)  # off the first step: the ratio is not 1
+    gradients = []
+    for size in (len(lessons), 5):
+        settings = replace(config, optimiser=replace(config.optimiser, microbatch=size))
+        accumulate_policy_gradient(learner.policy, lessons, settings)
+        gradients.append([p.grad.clone() for p in learner.policy.parameters() if p.grad is not None])
+    for whole, summed in zip(*gradients, strict=True):
+        torch.testing.assert_close(whole, summed, atol=2e-6, rtol=1e-3)  # float32 sums in another order
 
 
 @pytest.mark.parametrize("kind", KINDS)

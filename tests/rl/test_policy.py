@@ -127,6 +127,18 @@ def test_log_probabilities_are_float32_whatever_the_logits_are() -> None:
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
+@pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16])
+def test_a_checkpoint_in_half_precision_is_loaded_in_float32(kind: str, precision: torch.dtype, tmp_path: Path) -> None:
+    """T5's activations pass the largest float16 number, and sampled and scored logits would be rounded apart."""
+    model, tokenizer = build_model(kind).to(precision), build_tokenizer()
+    save_policy(model, tokenizer, tmp_path / "model")
+    loaded, _ = load_policy(tmp_path / "model")
+    assert {weight.dtype for weight in loaded.parameters()} == {torch.float32}
+    prompt_ids, is_prompt = encode_prompts(loaded, tokenizer, PROMPTS, horizon=4)
+    assert response_logits(loaded, prompt_ids, is_prompt, RESPONSES).dtype == torch.float32
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_evaluation_mode_is_set_inside_and_restored_after(kind: str) -> None:
     model = build_model(kind).train()
     with evaluating(model, None):

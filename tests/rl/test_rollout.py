@@ -146,12 +146,13 @@ def test_sampling_turns_dropout_off_and_restores_the_mode(kind: str) -> None:
     assert torch.equal(rollout.response_ids, sample(kind).response_ids)
 
 
-def test_an_eos_that_is_also_the_pad_counts_once() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_eos_that_is_also_the_pad_counts_once(kind: str) -> None:
     """As with GPT-2, whose tokenizer has no pad token: the slots after EOS hold EOS and do not count."""
     tokenizer = build_tokenizer(pad=False)
     tokenizer.pad_token = tokenizer.eos_token
-    rollout = sample_responses(build_model("gpt2"), tokenizer, MANY, horizon=HORIZON, noise=Noise(0))
-    assert torch.equal(rollout.is_response, sample("gpt2").is_response)
+    rollout = sample_responses(build_model(kind), tokenizer, MANY, horizon=HORIZON, noise=Noise(0))
+    assert torch.equal(rollout.is_response, sample(kind).is_response)
     is_eos = rollout.response_ids == EOS
     assert (is_eos & rollout.is_response).sum(dim=1).max() == 1
     assert is_eos[~rollout.is_response].all()

@@ -54,6 +54,11 @@ def test_the_largest_uniform_still_draws_a_token_with_mass() -> None:
     assert draw_tokens(log_probs, torch.tensor([1 - 2.0**-53], dtype=torch.float64)).tolist() == [1]
 
 
+def test_the_smallest_uniform_draws_a_token_with_mass() -> None:
+    log_probs = torch.tensor([[0.0, 0.7, 0.3]]).log()
+    assert draw_tokens(log_probs, torch.tensor([0.0], dtype=torch.float64)).tolist() == [1]
+
+
 def test_repeats_of_a_name_get_different_keys() -> None:
     assert number_repeats(["a", "b", "a", "a"]) == ["a#0", "b#0", "a#1", "a#2"]
 

@@ -15,6 +15,7 @@ from torch.optim import AdamW
 
 from annotation.errors import InputError
 from rl import supervised
+from rl.fitting import take_step
 from rl.from_scratch import VERDICTS, build_small_t5, train_tokenizer
 from rl.generate import Decoder, generate_samples, read_samples, write_samples
 from rl.learner import CHECKPOINT
@@ -130,6 +131,18 @@ def test_dropout_is_on_while_training_and_off_in_validation(kind: str) -> None:
     assert trainee.model.training
     losses = [fit_batch(trainee, EXAMPLES, SupervisedConfig(learning_rate=1e-12))["loss"] for _ in range(2)]
     assert losses[0] != losses[1]
+
+
+@pytest.mark.parametrize(("gradient", "moved"), [(5.0, 0.5), (0.05, 0.05)])
+def test_a_gradient_beyond_the_limit_is_shortened_to_it(gradient: float, moved: float) -> None:
+    """Plain gradient descent at rate 1 shows the step; AdamW, which divides by the gradient's size, would hide it."""
+    model = torch.nn.Linear(1, 1, bias=False)
+    before = model.weight.item()
+    model.weight.grad = torch.full((1, 1), gradient)
+    step = {"loss": 0.0, "learning_rate": 1.0, "gradient_norm": 0.5, "where": "a step"}
+    norm = take_step(model, torch.optim.SGD(model.parameters()), **step)  # type: ignore[arg-type]
+    assert norm == pytest.approx(gradient)
+    assert before - model.weight.item() == pytest.approx(moved, rel=1e-5)  # 1e-6 is added to the norm
 
 
 # The examples

@@ -10,12 +10,12 @@ import torch
 
 from annotation.errors import InputError
 from rl.config import EvaluationConfig, NlpoConfig, OptimiserConfig, TrainingConfig
-from rl.learner import CHECKPOINT
+from rl.learner import CHECKPOINT, build_learner
 from rl.logbook import read_rows
 from rl.policy import load_policy
 from rl.rewards import Reward, score_meteor
 from rl.tasks.items import Item
-from rl.train import choose_items, train
+from rl.train import choose_items, collect, train
 from tests.rl.tiny import KINDS, build_task, save_tiny
 
 CLOCK = ("collect_s", "reward_s", "update_s", "tokens_per_s")
@@ -152,6 +152,22 @@ def test_a_prompt_that_does_not_fit_is_found_before_anything_is_written(config: 
     with pytest.raises(InputError, match="the model's window is 64"):
         train(config, long, tmp_path / "run", show_progress=False)
     assert not list(tmp_path.glob("run*"))
+
+
+def test_the_responses_to_a_prompt_stand_together(config: TrainingConfig) -> None:
+    """As RLOO and GRPO read them: rows i·n to i·n + n − 1 are one group."""
+    items = choose_items(build_task(10).train, replace(config, prompts=3, samples_per_prompt=4), 0)
+    names = [item.item for item in items]
+    assert len(set(names)) == 3
+    assert names == [name for name in names[::4] for _ in range(4)]
+
+
+def test_every_iteration_draws_other_noise(config: TrainingConfig) -> None:
+    learner, items = build_learner(config, "cpu"), build_task(8).train
+    first, again = (collect(learner, config, items).response_ids.tolist() for _ in range(2))
+    learner.finished += 1
+    assert first == again
+    assert collect(learner, config, items).response_ids.tolist() != first
 
 
 def test_items_come_in_shuffled_passes_over_the_data(config: TrainingConfig) -> None:

@@ -57,6 +57,15 @@ def test_the_largest_step_reaches_the_border_of_the_quadratic_region() -> None:
     torch.testing.assert_close(step / step.norm(), natural / natural.norm())
 
 
+def test_damping_counts_in_the_direction_and_in_the_border_alike() -> None:
+    matrix, gradient = positive_definite(5), torch.ones(5, dtype=torch.float64)
+    step = largest_step(gradient, lambda vector: matrix @ vector, TrpoConfig(0.02, conjugate_steps=5, damping=0.7))
+    damped = matrix + 0.7 * torch.eye(5, dtype=torch.float64)
+    natural = torch.linalg.solve(damped, gradient)
+    torch.testing.assert_close(step / step.norm(), natural / natural.norm())
+    assert float(0.5 * step @ damped @ step) == pytest.approx(0.02)
+
+
 def test_no_gradient_means_no_step() -> None:
     assert not largest_step(torch.zeros(3), lambda vector: vector, TrpoConfig()).any()
 

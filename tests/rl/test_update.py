@@ -1,5 +1,6 @@
 """One iteration's update, for both model kinds."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from rl.sampling import Sampler
 from rl.support import restrict, smallest_support
 from rl.tasks.items import Item
 from rl.train import collect, reward_responses, run_iteration
-from rl.update import accumulate_policy_gradient, accumulate_value_gradient, update
+from rl.update import accumulate_policy_gradient, accumulate_value_gradient, set_rates, take_step, update
 from tests.rl.tiny import KINDS, build_task, save_tiny
 
 ITEMS = build_task(24).train
@@ -242,6 +243,34 @@ def test_nan_in_slots_that_do_not_count_changes_nothing(kind: str, tmp_path: Pat
     assert are_equal(weights(clean_learner.value_model), weights(dirty_learner.value_model))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_drawn_is_scored_and_never_its_text_read_again(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tiny policies draw <unk> and <pad> too, which their text leaves out: read again, it would be other tokens."""
+    config = configure(tmp_path, kind)
+    learner = build_learner(config, "cpu")
+    rollout = collect(learner, config, ITEMS)
+    drawn = [tuple(ids[counts].tolist()) for ids, counts in zip(rollout.response_ids, rollout.is_response, strict=True)]
+    read_again = learner.tokenizer(rollout.completions(learner.tokenizer))["input_ids"]
+    eos = learner.tokenizer.eos_token_id
+    assert sum((*again, eos) != ids and tuple(again) != ids for again, ids in zip(read_again, drawn, strict=True)) > 5
+
+    scored: list[tuple[int, ...]] = []
+
+    def note(model: PreTrainedModel, prompt_ids: Tensor, is_prompt: Tensor, response_ids: Tensor) -> Tensor:
+        scored.extend(map(tuple, response_ids.tolist()))
+        return response_logits(model, prompt_ids, is_prompt, response_ids)
+
+    for module in ("rl.measure", "rl.update"):
+        monkeypatch.setattr(f"{module}.response_logits", note)
+    update(learner, learn(learner, config), config)
+    # Policy and reference are measured, then the policy is trained in two epochs; padding follows what was drawn.
+    assert len(scored) == 4 * len(drawn)
+    for ids in drawn:
+        assert sum(row[: len(ids)] == ids for row in scored) >= 4
+
+
 def test_warm_up_iterations_train_the_value_model_alone(tmp_path: Path) -> None:
     config = configure(tmp_path, "t5", value_warmup=1)
     learner = build_learner(config, "cpu")
@@ -251,6 +280,28 @@ def test_warm_up_iterations_train_the_value_model_alone(tmp_path: Path) -> None:
     assert not are_equal(weights(learner.value_model), value_model)
     assert "policy_loss" not in row
     assert "policy_loss" in run_iteration(learner, config, ITEMS, score_letters)
+
+
+def test_policy_and_value_model_have_rates_of_their_own_on_one_schedule(tmp_path: Path) -> None:
+    optimiser = OptimiserConfig(learning_rate=1e-3, value_learning_rate=1e-2, schedule="linear")
+    config = configure(tmp_path, "t5", optimiser=optimiser)
+    learner = build_learner(config, "cpu")
+    learner.finished = 5  # of 20: three quarters of the rates are left
+    set_rates(learner, config)
+    assert learner.value_optimiser is not None
+    assert [group["lr"] for group in learner.policy_optimiser.param_groups] == [pytest.approx(0.75e-3)]
+    assert [group["lr"] for group in learner.value_optimiser.param_groups] == [pytest.approx(0.75e-2)]
+
+
+@pytest.mark.parametrize(("gradient", "moved"), [([3.0, 4.0], [0.3, 0.4]), ([0.03, 0.04], [0.03, 0.04])])
+def test_a_gradient_beyond_the_limit_is_shortened_to_it(gradient: list[float], moved: list[float]) -> None:
+    """Plain gradient descent at rate 1 shows the step; AdamW, which divides by the gradient's size, would hide it."""
+    config = TrainingConfig("", optimiser=OptimiserConfig(gradient_norm=0.5))
+    weight = torch.nn.Parameter(torch.zeros(2))
+    weight.grad = torch.tensor(gradient)
+    norm = take_step([weight], torch.optim.SGD([weight], lr=1.0), 0.0, "loss", config)
+    assert norm == pytest.approx(math.hypot(*gradient))
+    assert (-weight).tolist() == pytest.approx(moved, rel=1e-5)  # 1e-6 is added to the norm
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_with_a_sentence(tmp_path: Path) -> None:
