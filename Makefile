@@ -31,13 +31,13 @@ test: setup
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-	HF_HUB_OFFLINE=1 $(RUN) -m pytest -n $(TEST_PROCESSES)
+	HF_HUB_OFFLINE=1 $(RUN) -m pytest -n $(TEST_PROCESSES) --dist loadgroup
 
 check: setup
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-	HF_HUB_OFFLINE=1 $(RUN) -m pytest -n $(TEST_PROCESSES) -m "not slow"
+	HF_HUB_OFFLINE=1 $(RUN) -m pytest -n $(TEST_PROCESSES) --dist loadgroup -m "not slow"
 
 bench: setup
 	$(RUN) manage.py bench_training

@@ -22,6 +22,8 @@ from tests.rl.mutations import MUTATIONS, Mutation
 ROOT = Path(__file__).parent.parent.parent
 COPIED = ("annotation", "analysis", "reward_models", "rl", "tests", "manage.py", "pyproject.toml")
 NEWER_S = 1000.0
+# The copy and its runner are made once: all of them go to one of pytest's processes.
+pytestmark = pytest.mark.xdist_group("mutations")
 each_mutation = pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name.replace(" ", "-"))
 
 
