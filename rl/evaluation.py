@@ -13,13 +13,18 @@ from rl.tasks.items import Item
 
 
 def evaluate_completions(completions: Sequence[str], items: Sequence[Item]) -> dict[str, float]:
-    """METEOR (see its module for the variant), share of concepts covered, words a completion, distinct-1 and -2."""
-    concepts = sum(len(item.concepts) for item in items)
+    """METEOR (see its module for the variant), share of concepts covered, words a completion, distinct-1 and -2.
+
+    METEOR is over the items that have references, coverage over those that have concepts; where no item has any, the
+    metric is left out.
+    """
     pairs = list(zip(completions, items, strict=True))
+    scores = [meteor(text, item.references) for text, item in pairs if item.references]
+    concepts = sum(len(item.concepts) for item in items)
     missing = sum(count_missing(text, item.concepts) for text, item in pairs)
     return {
-        "meteor": sum(meteor(text, item.references) for text, item in pairs) / len(pairs),
-        "coverage": 1 - missing / concepts if concepts else 1.0,
+        **({"meteor": sum(scores) / len(scores)} if scores else {}),
+        **({"coverage": 1 - missing / concepts} if concepts else {}),
         "length_words": sum(len(split_words(text)) for text in completions) / len(pairs),
         "distinct_1": distinct(completions, 1),
         "distinct_2": distinct(completions, 2),

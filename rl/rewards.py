@@ -136,6 +136,27 @@ _PREFERENCES: dict[str, Callable[[PreferenceScorer], Reward]] = {
     "preference": score_preference,
     "meteor_preference": score_meteor_preference,
 }
+# What a reward must find in every item. Where no concept is wanted none is missing: coverage would then pay every
+# completion the same, while meteor_preference is METEOR and the preference, as it should be.
+_NEEDS: dict[str, tuple[str, ...]] = {
+    "meteor": ("references",),
+    "coverage": ("concepts",),
+    "meteor_coverage": ("references", "concepts"),
+    "meteor_preference": ("references",),
+}
+
+
+def expect_scorable(config: RewardConfig, items: Iterable[Item]) -> None:
+    """InputError if the configured reward reads something that an item does not have."""
+    names = [term.name for term in config.terms] or [config.name]
+    needs = [(name, need) for name in names for need in _NEEDS.get(name, ())]
+    for item in items:
+        for name, need in needs:
+            if not getattr(item, need):
+                raise InputError(
+                    f"reward {name}: item {item.item!r} has no {need}; expected {need} with every prompt, or a reward "
+                    "that reads none."
+                )
 
 
 def sum_rewards(parts: Sequence[tuple[float, Reward]]) -> Reward:

@@ -18,6 +18,7 @@ from torch.optim import AdamW
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from annotation.errors import InputError
 from annotation.run_folders import RunFolder, open_run, plain
 from rl.fitting import (
     drop_checkpoint,
@@ -110,6 +111,7 @@ def train_supervised(
     data: the folder that the task was read from, for the record.
     """
     check_config(config)
+    expect_references(task)
     device = device or available_device()
     trainee = build_trainee(config, task, device)
     lessons, held_out = (encode_items(trainee, config, items) for items in (task.train, task.validation))
@@ -142,6 +144,17 @@ def check_config(config: SupervisedConfig) -> None:
     """InputError for a value that no run could use."""
     expect_positive(config, "steps", "batch", "learning_rate", "gradient_norm", "checkpoint_every")
     expect_positive(config, "max_prompt_tokens", "max_response_tokens", "vocabulary_size")
+
+
+def expect_references(task: Task) -> None:
+    """InputError for an item from which nothing could be learned, or measured."""
+    for split in ("train", "validation"):
+        for item in task.split(split):
+            if not item.references:
+                raise InputError(
+                    f"item {item.item!r} of the {split} split has no references; supervised fine-tuning expects at "
+                    "least one with every prompt."
+                )
 
 
 def build_trainee(config: SupervisedConfig, task: Task, device: str) -> Trainee:

@@ -21,7 +21,7 @@ from rl.mdp import returns_to_go
 from rl.measure import measure
 from rl.policy import available_device, encode_prompts
 from rl.processes import join_processes, own_device, own_share, process_count
-from rl.rewards import PreferenceScorer, Reward, build_reward, make_records, token_rewards
+from rl.rewards import PreferenceScorer, Reward, build_reward, expect_scorable, make_records, token_rewards
 from rl.rollout import Rollout, sample_responses
 from rl.sampling import Noise, number_repeats
 from rl.tasks.items import Item, Task
@@ -50,7 +50,9 @@ def train(
     """
     check_config(config)
     check_tracking(config.tracking)
-    reward = reward or build_reward(config.reward, scorer)
+    if reward is None:
+        reward = build_reward(config.reward, scorer)
+        expect_scorable(config.reward, (*task.train, *task.validation[: config.evaluation.items]))
     join_processes()
     check_shares(config)
     device = device or own_device(available_device())

@@ -15,7 +15,7 @@ class Item:
     """One prompt of a task.
 
     item: its id. references: what people (or a corpus) wrote for it. concepts: the words that a completion
-    must use; empty for tasks without any.
+    must use. Both are empty for tasks without any.
     """
 
     item: str
@@ -37,6 +37,8 @@ class Task:
         if name not in SPLITS:
             raise InputError(f"split {name!r}: expected one of {', '.join(SPLITS)}.")
         items: tuple[Item, ...] = getattr(self, name)
+        if not items:
+            raise InputError(f"task {self.name}: its {name} split is empty; expected another split or more prompts.")
         return items
 
 

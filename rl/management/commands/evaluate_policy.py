@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from annotation.management.command import PipelineCommand
-from rl.tasks.items import SPLITS
+from rl.tasks import SPLITS, TASKS, load_task
 
 
 class Command(PipelineCommand):
-    help = "Score a policy's completions: METEOR, coverage, length, distinct-1 and -2; sampled and greedy."
+    help = "Score completions, sampled and greedy: METEOR and coverage where items allow, length, distinct-1 and -2."
 
     def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("policy", help="folder of a policy")
-        parser.add_argument("--task", required=True, help="for example commongen-mini")
-        parser.add_argument("--data", type=Path, help="the task's folder")
+        parser.add_argument("--task", required=True, choices=TASKS)
+        parser.add_argument("--data", type=Path, help="the task's folder, or file of prompts; without it, its hub name")
         parser.add_argument("--split", choices=SPLITS, default="test")
         parser.add_argument("--horizon", type=int, default=32, help="most tokens of a completion")
         parser.add_argument("--temperature", type=float, default=1.0, help="of the sampled completions")
@@ -25,7 +25,6 @@ class Command(PipelineCommand):
         from rl.evaluation import evaluate_policy
         from rl.policy import available_device, load_policy
         from rl.sampling import Noise, Sampler
-        from rl.tasks import load_task
 
         items = load_task(options["task"], options["data"]).split(options["split"])
         model, tokenizer = load_policy(options["policy"], available_device())

@@ -16,7 +16,7 @@ class Command(PipelineCommand):
     def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("policy", help="a save_pretrained folder or a hub name")
         parser.add_argument("--task", required=True, choices=TASKS)
-        parser.add_argument("--data", type=Path, help="the task's folder; without it, its hub name")
+        parser.add_argument("--data", type=Path, help="the task's folder, or file of prompts; without it, its hub name")
         parser.add_argument("--split", default="test", choices=SPLITS)
         parser.add_argument("--limit", type=int, help="only the first so many items")
         parser.add_argument("--system", help="the name under which the completions are known; the policy's by default")

@@ -26,7 +26,7 @@ class Command(PipelineCommand):
 
     def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--task", required=True, choices=TASKS)
-        parser.add_argument("--data", type=Path, help="the task's folder; without it, its hub name")
+        parser.add_argument("--data", type=Path, help="the task's folder, or file of prompts; without it, its hub name")
         parser.add_argument("--base-model", default=FROM_SCRATCH, help="folder, hub name, or small-t5 (from scratch)")
         for name, text in SETTINGS.items():
             default = getattr(SupervisedConfig(), name)
