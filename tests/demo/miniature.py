@@ -18,6 +18,7 @@ MINIATURE = [
     "supervised.early_steps=40",
     "policy_set=['iterations=3', 'prompts=16', 'value_warmup=1', 'snapshots=[2]', 'evaluation.items=8']",
     "first_vote.pairs=40",
+    "first_vote.incomplete_pairs=10",
     "first_vote.workers=6",
     "reward_model.epochs=2",
     "best_of.samples=4",

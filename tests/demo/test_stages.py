@@ -15,7 +15,7 @@ from rl.management.demo.experiment import EXPERIMENT_FILE, Experiment
 from rl.management.demo.measurements import measure_contest
 from rl.management.demo.stages import pick_best
 from rl.management.demo.training import train_supervised
-from rl.management.demo.votes import concept_order, select_pairs
+from rl.management.demo.votes import concept_order, select_incomplete_pairs, select_pairs
 from rl.management.demo.workshop import Workshop, open_workshop
 
 
@@ -66,6 +66,26 @@ def test_pairs_have_all_concepts_and_those_that_differ_in_order_come_first() -> 
     assert (only["system_a"], only["system_b"], only["completion_b"]) == ("x", "y", "a car drives a man.")
     with pytest.raises(InputError, match="only 2 pairs use all concepts; expected at least 3"):
         select_pairs(first, second, wanted=3, seed=0)
+
+
+def test_incomplete_pairs_differ_and_one_at_least_misses_a_concept() -> None:
+    rows = [
+        ("a man drives a car.", "the man drives a car."),  # complete: never
+        ("a man drives.", "a man drives."),  # identical: never
+        ("a man drives a car.", "a man drives."),
+        ("a car a car.", "a man drives a car."),
+        ("a man.", "a car."),
+    ]
+    first = [sample(number, a, "x") for number, (a, _) in enumerate(rows)]
+    second = [sample(number, b, "y") for number, (_, b) in enumerate(rows)]
+    picked = select_incomplete_pairs(first, second, wanted=9, seed=0)
+    assert sorted(row["item"] for row in picked) == ["i2", "i3", "i4"]
+    assert select_incomplete_pairs(first, second, wanted=2, seed=0) == picked[:2]
+
+
+def test_the_papers_budget_is_complete_pairs_alone() -> None:
+    first_vote = load_config(Experiment, EXPERIMENT_FILE).with_pairs(417).first_vote
+    assert (first_vote.pairs, first_vote.incomplete_pairs) == (417, 0)
 
 
 def test_the_best_of_each_block_is_picked_and_ties_go_to_the_first() -> None:

@@ -29,12 +29,16 @@ class SamplerSettings:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One campaign: its crowd, and how many units it has (pairs in the first vote, items in the others)."""
+    """One campaign: its crowd, and how many units it has (pairs in the first vote, items in the others).
+
+    pairs: of completions that use all concepts, as the paper has them; incomplete_pairs: of which one does not.
+    """
 
     crowd: CrowdConfig
     workers: int
     raters_per_hit: int = 3
     pairs: int = 0
+    incomplete_pairs: int = 0
     items: int = 0
 
 
@@ -50,7 +54,7 @@ class RewardModelBudget:
 @dataclass(frozen=True, slots=True)
 class BestOf:
     samples: int = 16
-    prompts: int = 250
+    prompts: int = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,4 +101,5 @@ class Experiment:
         )
 
     def with_pairs(self, pairs: int) -> "Experiment":
-        return replace(self, first_vote=replace(self.first_vote, pairs=pairs))
+        """With so many pairs of complete completions in the first vote and no others, as in the paper."""
+        return replace(self, first_vote=replace(self.first_vote, pairs=pairs, incomplete_pairs=0))

@@ -119,12 +119,16 @@ def describe_first_vote(results: Results) -> Section:
     vote = results["first-vote"]
     alpha = vote["alpha"]
     rows = (
-        ("pairs", str(vote["pairs"])),
+        ("pairs", f"{vote['pairs']}, {vote['incomplete_pairs']} of them with a concept missing"),
         ("votes", str(vote["votes"])),
         ("workers", str(vote["workers"])),
         (
-            "Krippendorff's alpha, items resampled (the paper's workers: .28)",
+            "Krippendorff's alpha on pairs with all concepts, items resampled (the paper's workers: .28)",
             f"{format_number(alpha['estimate'])} {_interval(alpha)}",
+        ),
+        (
+            "alpha on all pairs",
+            f"{format_number(vote['alpha_of_all_pairs']['estimate'])} {_interval(vote['alpha_of_all_pairs'])}",
         ),
         ("votes for Supervised over arm A", f"{vote['share_of_votes_for_supervised']:.1%}"),
         ("votes for the left side", f"{vote['share_of_votes_for_left']:.1%}"),

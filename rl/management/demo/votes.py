@@ -39,6 +39,20 @@ def select_pairs(supervised: Sequence[Sample], tuned: Sequence[Sample], wanted: 
     return [pair_row(a, b) for a, b in complete[:wanted]]
 
 
+def select_incomplete_pairs(supervised: Sequence[Sample], tuned: Sequence[Sample], wanted: int, seed: int) -> Rows:
+    """Pairs of different completions of which one at least misses a concept; fewer than `wanted` if there are fewer.
+
+    A reward model that has never heard what people say of incomplete and broken sentences overrates them.
+    """
+    incomplete = [
+        pair
+        for pair in zip(supervised, tuned, strict=True)
+        if pair[0].completion != pair[1].completion and any(_misses_a_concept(sample) for sample in pair)
+    ]
+    random.Random(f"incomplete pairs {seed}").shuffle(incomplete)
+    return [pair_row(a, b) for a, b in incomplete[:wanted]]
+
+
 def _misses_a_concept(sample: Sample) -> bool:
     return bool(missing_concepts(sample.completion, sample.concepts))
 
