@@ -1,7 +1,9 @@
 """The queue: claim, submit, give back, expire.
 
-Each of these is one short transaction. SQLite runs them one after another (BEGIN IMMEDIATE); elsewhere the rows that
-decide are locked. What may never happen is forbidden by the constraints in `models.py`, whatever happens here.
+Each of these is one short transaction. SQLite runs them one after another (BEGIN IMMEDIATE); PostgreSQL side by side,
+with locks on the rows that decide. Who has a HIT locked waits for nobody but the same worker's other tab: claims and
+expiry pass over what others hold. So they cannot wait for each other in a circle. What may never happen is forbidden
+by the constraints in `models.py`, whatever happens here.
 """
 
 import hashlib
@@ -9,14 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
-from django.db.models import Exists, F, OuterRef
+from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from annotation import statements
 from annotation.models import HIT, Assignment, Campaign, Judgment, Worker
 
 State, Kind = Assignment.State, Assignment.Kind
+# How often a claim waits for HITs that others had locked before it says that there is nothing.
+MOST_WAITS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,6 @@ class Receipt:
     submitted_at: datetime
 
 
-@transaction.atomic
 def claim(campaign: Campaign, worker: Worker, now: datetime | None = None) -> Assignment | None:
     """A lease on the first HIT, in publication order, with a free slot that the worker has not met; or None.
 
@@ -46,10 +49,43 @@ def claim(campaign: Campaign, worker: Worker, now: datetime | None = None) -> As
     here, by the clock, so no scheduler is needed. Which HIT comes depends only on what was claimed before.
     """
     now = now or timezone.now()
+    return _claim_unlocked(campaign, worker, now) or _claim_passed_over(campaign, worker, now)
+
+
+def _claim_unlocked(campaign: Campaign, worker: Worker, now: datetime) -> Assignment | None:
+    """A claim that waits for nobody. Of one worker's claims that run at once, the constraints let one lease stand;
+    the other claim is undone, tried again, and finds that lease.
+    """
+    try:
+        with transaction.atomic():
+            return _claim_once(campaign, worker, now)
+    except IntegrityError:
+        with transaction.atomic():
+            return _claim_once(campaign, worker, now)
+
+
+def _claim_passed_over(campaign: Campaign, worker: Worker, now: datetime) -> Assignment | None:
+    """A HIT that was passed over because someone else had it locked: they may take one of its places and leave
+    another, or end a lease and go elsewhere. So nobody is sent away from the last HITs for bad luck.
+    """
+    if campaign.state != Campaign.State.OPEN or not statements.passes_over_locked_rows():
+        return None
+    for _ in range(MOST_WAITS):
+        hit_id = statements.find_work(campaign, worker, now)
+        if hit_id is None:
+            return None
+        statements.wait_for_hit(hit_id)
+        claimed = _claim_unlocked(campaign, worker, now)
+        if claimed is not None:
+            return claimed
+    return None
+
+
+def _claim_once(campaign: Campaign, worker: Worker, now: datetime) -> Assignment | None:
     leased_until = now + timedelta(minutes=campaign.lease_minutes)
     held = statements.find_held(campaign, worker)
-    if held is not None:
-        Assignment.objects.filter(pk=held.pk, state=State.ACCEPTED).update(leased_until=leased_until)
+    # Another tab may be submitting it at this moment: then it is held no longer.
+    if held is not None and _renew(held, leased_until):
         return held
     if campaign.state != Campaign.State.OPEN:
         return None
@@ -69,13 +105,16 @@ def claim(campaign: Campaign, worker: Worker, now: datetime | None = None) -> As
     )
 
 
-def has_work(campaign: Campaign, worker: Worker) -> bool:
+def _renew(held: Assignment, leased_until: datetime) -> bool:
+    return Assignment.objects.filter(pk=held.pk, state=State.ACCEPTED).update(leased_until=leased_until) == 1
+
+
+def has_work(campaign: Campaign, worker: Worker, now: datetime | None = None) -> bool:
     """Whether a claim would probably succeed now; nothing is claimed."""
     if statements.find_held(campaign, worker) is not None:
         return True
-    met = Assignment.objects.filter(worker=worker, hit=OuterRef("pk"))
-    open_hits = HIT.objects.filter(~Exists(met), campaign=campaign, free_slots__gt=0)
-    return campaign.state == Campaign.State.OPEN and open_hits.exists()
+    is_open = campaign.state == Campaign.State.OPEN
+    return is_open and statements.find_work(campaign, worker, now or timezone.now()) is not None
 
 
 def _lowest_free_slot(hit_id: int, raters_per_hit: int) -> int:
@@ -89,6 +128,7 @@ def left_side(campaign: Campaign, worker: Worker, hit_key: str) -> str:
     return "ab"[digest[0] & 1]
 
 
+@transaction.atomic(savepoint=False)
 def expire_leases(campaign: Campaign, now: datetime) -> int:
     """Take back the slots of leases that have run out; returns how many."""
     overdue = statements.list_overdue(campaign, now)
@@ -104,13 +144,13 @@ def _end_lease(assignment_id: int, hit_id: int, state: Assignment.State) -> bool
     return True
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def give_back(assignment: Assignment) -> bool:
     """Return a HIT unjudged; the worker will not meet it again. False if the lease was over already."""
     return _end_lease(assignment.pk, assignment.hit_id, State.RETURNED)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def submit(
     assignment: Assignment, answers: Sequence[Answer], active_seconds: float | None = None, now: datetime | None = None
 ) -> Receipt:
@@ -130,7 +170,9 @@ def submit(
     kind = assignment.kind
     # Of submissions that arrive together, one changes this row; the others find it changed.
     if Assignment.objects.filter(pk=assignment.pk, state=State.ACCEPTED).update(**work) != 1:
-        current = Assignment.objects.select_for_update().select_related("campaign").get(pk=assignment.pk)
+        # `of`: the campaign's row is read along, and to lock that would hold up every claim of the campaign.
+        locked = Assignment.objects.select_for_update(of=("self",), no_key=True)
+        current = locked.select_related("campaign").get(pk=assignment.pk)
         if current.submitted_at is not None:
             return Receipt(current.token, current.kind, current.submitted_at)
         slot = _retake_slot(current)
@@ -151,10 +193,12 @@ def _retake_slot(assignment: Assignment) -> int | None:
     return _lowest_free_slot(assignment.hit_id, assignment.campaign.raters_per_hit)
 
 
-@transaction.atomic
 def submit_and_claim(
     assignment: Assignment, worker: Worker, answers: Sequence[Answer], active_seconds: float | None = None
 ) -> tuple[Receipt, Assignment | None]:
     """Submit, and claim the next HIT, with one commit: a worker's whole cycle costs the disk one write."""
-    receipt = submit(assignment, answers, active_seconds)
-    return receipt, claim(assignment.campaign, worker)
+    with transaction.atomic():
+        receipt = submit(assignment, answers, active_seconds)
+        claimed = _claim_unlocked(assignment.campaign, worker, timezone.now())
+    # Waiting for others comes after the commit, so that nobody waits for this submission meanwhile.
+    return receipt, claimed or _claim_passed_over(assignment.campaign, worker, timezone.now())

@@ -26,9 +26,10 @@ LEFT JOIN annotation_completion AS b ON b.id = hit.completion_b_id
 WHERE hit.id = %s
 """
 HELD = "SELECT * FROM annotation_assignment WHERE campaign_id = %s AND worker_id = %s AND state = 'accepted'"
+# A lease that another has in hand, or whose HIT another has, is passed over: whoever it is may be ending it.
 OVERDUE = """
-SELECT id, hit_id FROM annotation_assignment
-WHERE campaign_id = %s AND state = 'accepted' AND leased_until < %s ORDER BY id
+SELECT lease.id, lease.hit_id FROM annotation_assignment AS lease JOIN annotation_hit AS hit ON hit.id = lease.hit_id
+WHERE lease.campaign_id = %s AND lease.state = 'accepted' AND lease.leased_until < %s ORDER BY lease.id {lock}
 """
 # The row is chosen and taken in one statement. Where several writers run at once, a HIT that another is about to
 # take is passed over.
@@ -40,6 +41,21 @@ UPDATE annotation_hit SET free_slots = free_slots - 1 WHERE id = (
     ORDER BY hit.position LIMIT 1 {lock}
 ) RETURNING id, key
 """
+# Work that a claim could come by: a HIT with a free slot, or with a lease that has run out.
+FIND_WORK = """
+SELECT id FROM (
+    SELECT hit.id FROM annotation_hit AS hit
+    WHERE hit.campaign_id = %s AND hit.free_slots > 0 AND NOT EXISTS (
+        SELECT 1 FROM annotation_assignment AS met WHERE met.hit_id = hit.id AND met.worker_id = %s)
+    ORDER BY hit.position LIMIT 1) AS open_hit
+UNION ALL
+SELECT hit_id FROM (
+    SELECT lease.hit_id FROM annotation_assignment AS lease
+    WHERE lease.campaign_id = %s AND lease.state = 'accepted' AND lease.leased_until < %s AND NOT EXISTS (
+        SELECT 1 FROM annotation_assignment AS met WHERE met.hit_id = lease.hit_id AND met.worker_id = %s)
+    ORDER BY lease.id LIMIT 1) AS overdue
+"""
+WAIT_FOR_HIT = "SELECT id FROM annotation_hit WHERE id = %s FOR NO KEY UPDATE"
 SLOTS = "SELECT slot FROM annotation_assignment WHERE hit_id = %s AND slot IS NOT NULL"
 
 
@@ -79,14 +95,32 @@ def find_held(campaign: Campaign, worker: Worker) -> Assignment | None:
 
 def list_overdue(campaign: Campaign, now: datetime) -> list[tuple[int, int]]:
     """(assignment, HIT) of each lease of `campaign` that has run out."""
-    return _rows(OVERDUE, campaign.pk, connection.ops.adapt_datetimefield_value(now))
+    lock = "FOR NO KEY UPDATE SKIP LOCKED" if passes_over_locked_rows() else ""
+    return _rows(OVERDUE.format(lock=lock), campaign.pk, connection.ops.adapt_datetimefield_value(now))
 
 
 def take_first_open_hit(campaign: Campaign, worker: Worker) -> tuple[int, str] | None:
     """Take a place on the first HIT that has one and that the worker has not met; its id and key."""
-    lock = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
+    lock = "FOR NO KEY UPDATE SKIP LOCKED" if passes_over_locked_rows() else ""
     rows = _rows(TAKE_FIRST_OPEN_HIT.format(lock=lock), campaign.pk, worker.pk)
     return rows[0] if rows else None
+
+
+def find_work(campaign: Campaign, worker: Worker, now: datetime) -> int | None:
+    """A HIT that the worker has not met and that looks as if a claim could have it now; nothing is locked."""
+    until = connection.ops.adapt_datetimefield_value(now)
+    rows = _rows(FIND_WORK, campaign.pk, worker.pk, campaign.pk, until, worker.pk)
+    return rows[0][0] if rows else None
+
+
+def wait_for_hit(hit_id: int) -> None:
+    """Wait until whoever has the HIT locked is done with it. Outside a transaction, so the lock is gone at once."""
+    _rows(WAIT_FOR_HIT, hit_id)
+
+
+def passes_over_locked_rows() -> bool:
+    """Whether writers run side by side, each passing over what others have locked; SQLite's take turns."""
+    return connection.features.has_select_for_update_skip_locked
 
 
 def list_slots(hit_id: int) -> set[int]:
