@@ -6,6 +6,7 @@ expiry pass over what others hold. So they cannot wait for each other in a circl
 by the constraints in `models.py`, whatever happens here.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from annotation.models import HIT, Assignment, Campaign, Judgment, Worker
 State, Kind = Assignment.State, Assignment.Kind
 # How often a claim waits for HITs that others had locked before it says that there is nothing.
 MOST_WAITS = 3
+# How often it gives way to the same worker's other tab before it takes a conflict for a fault.
+MOST_CONFLICTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +56,14 @@ def claim(campaign: Campaign, worker: Worker, now: datetime | None = None) -> As
 
 
 def _claim_unlocked(campaign: Campaign, worker: Worker, now: datetime) -> Assignment | None:
-    """A claim that waits for nobody. Of one worker's claims that run at once, the constraints let one lease stand;
-    the other claim is undone, tried again, and finds that lease.
+    """A claim that waits for nobody else. Of one worker's claims that run at once, the constraints let one lease stand;
+    another is undone and tried again: it finds that lease, or that the other tab is already done with it.
     """
-    try:
-        with transaction.atomic():
+    for _ in range(MOST_CONFLICTS):
+        with contextlib.suppress(IntegrityError), transaction.atomic():
             return _claim_once(campaign, worker, now)
-    except IntegrityError:
-        with transaction.atomic():
-            return _claim_once(campaign, worker, now)
+    with transaction.atomic():
+        return _claim_once(campaign, worker, now)
 
 
 def _claim_passed_over(campaign: Campaign, worker: Worker, now: datetime) -> Assignment | None:
@@ -194,11 +196,16 @@ def _retake_slot(assignment: Assignment) -> int | None:
 
 
 def submit_and_claim(
-    assignment: Assignment, worker: Worker, answers: Sequence[Answer], active_seconds: float | None = None
+    assignment: Assignment,
+    worker: Worker,
+    answers: Sequence[Answer],
+    active_seconds: float | None = None,
+    now: datetime | None = None,
 ) -> tuple[Receipt, Assignment | None]:
     """Submit, and claim the next HIT, with one commit: a worker's whole cycle costs the disk one write."""
+    now = now or timezone.now()
     with transaction.atomic():
-        receipt = submit(assignment, answers, active_seconds)
-        claimed = _claim_unlocked(assignment.campaign, worker, timezone.now())
+        receipt = submit(assignment, answers, active_seconds, now)
+        claimed = _claim_unlocked(assignment.campaign, worker, now)
     # Waiting for others comes after the commit, so that nobody waits for this submission meanwhile.
-    return receipt, claimed or _claim_passed_over(assignment.campaign, worker, timezone.now())
+    return receipt, claimed or _claim_passed_over(assignment.campaign, worker, now)

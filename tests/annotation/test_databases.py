@@ -96,7 +96,7 @@ def test_another_process_is_told_of_one_database_only() -> None:
 
 
 # All tests of these files once more, by a pytest of its own whose settings name the PostgreSQL.
-ON_BOTH = ("assignments", "row_locks", "worker_pages", "requester_pages", "exports", "commands")
+ON_BOTH = ("assignments", "row_locks", "queue_model", "worker_pages", "requester_pages", "exports", "commands")
 
 
 @pytest.mark.slow
