@@ -25,7 +25,12 @@ STOP_SECONDS = 10
 
 @contextlib.contextmanager
 def running_server(
-    database: Path | str, port: int = 0, log: Path | None = None, workers: int = 2, threads: int = 2
+    database: Path | str,
+    port: int = 0,
+    log: Path | None = None,
+    workers: int = 2,
+    threads: int = 2,
+    application: str = "annotation.wsgi",
 ) -> Iterator[str]:
     """Serve the app on `database` at a loopback address, which is yielded; `port` 0 takes a free one.
 
@@ -40,7 +45,19 @@ def running_server(
         except OSError as error:
             raise InputError(f"port {port} of 127.0.0.1 cannot be used ({error.strerror}); choose another.") from None
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        process = _start(listener.fileno(), database, output.fileno(), workers, threads)
+        command = [sys.executable, "-m", "gunicorn", application, "--config", "python:annotation.gunicorn_config"]
+        command += ["--bind", f"fd://{listener.fileno()}", "--worker-class", "gthread"]
+        command += [
+            "--workers",
+            str(workers),
+            "--threads",
+            str(threads),
+            "--keep-alive",
+            "30",
+            "--log-level",
+            "warning",
+        ]
+        process = _start(command, listener.fileno(), database, output.fileno())
     try:
         _wait_until_ready(url, process, log)
         yield url
@@ -56,12 +73,7 @@ def _default_log(database: Path | str) -> Path:
     return log
 
 
-def _start(
-    socket_number: int, database: Path | str, output: int, workers: int, threads: int
-) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "gunicorn", "annotation.wsgi", "--config", "python:annotation.gunicorn_config"]
-    command += ["--bind", f"fd://{socket_number}", "--worker-class", "gthread"]
-    command += ["--workers", str(workers), "--threads", str(threads), "--keep-alive", "30", "--log-level", "warning"]
+def _start(command: list[str], socket_number: int, database: Path | str, output: int) -> subprocess.Popen[bytes]:
     environment = os.environ | environment_of(database) | {"DJANGO_SETTINGS_MODULE": "annotation.settings"}
     return subprocess.Popen(
         command,

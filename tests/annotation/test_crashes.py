@@ -1,4 +1,4 @@
-"""A web process or the database is killed while fifty requests are on their way: what was acknowledged is there, once."""
+"""A web process or the database is killed while ten workers click: what was acknowledged is there, once."""
 
 import json
 import time
