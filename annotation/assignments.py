@@ -8,17 +8,19 @@ by the constraints in `models.py`, whatever happens here.
 
 import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
 from annotation import statements
-from annotation.models import HIT, Assignment, Campaign, Judgment, Worker
+from annotation.models import HIT, Assignment, Campaign, Worker
 
+T = TypeVar("T")
 State, Kind = Assignment.State, Assignment.Kind
 # How often a claim waits for HITs that others had locked before it says that there is nothing.
 MOST_WAITS = 3
@@ -52,18 +54,19 @@ def claim(campaign: Campaign, worker: Worker, now: datetime | None = None) -> As
     here, by the clock, so no scheduler is needed. Which HIT comes depends only on what was claimed before.
     """
     now = now or timezone.now()
-    return _claim_unlocked(campaign, worker, now) or _claim_passed_over(campaign, worker, now)
+    claimed = _in_turn(lambda: _claim_unlocked(campaign, worker, now))
+    return claimed or _claim_passed_over(campaign, worker, now)
 
 
-def _claim_unlocked(campaign: Campaign, worker: Worker, now: datetime) -> Assignment | None:
-    """A claim that waits for nobody else. Of one worker's claims that run at once, the constraints let one lease stand;
-    another is undone and tried again: it finds that lease, or that the other tab is already done with it.
+def _in_turn(action: Callable[[], T]) -> T:
+    """A transaction with a claim in it. Of one worker's claims that run at once, the constraints let one lease stand;
+    another is undone and done again: it finds that lease, or that the other tab is already done with it.
     """
     for _ in range(MOST_CONFLICTS):
         with contextlib.suppress(IntegrityError), transaction.atomic():
-            return _claim_once(campaign, worker, now)
+            return action()
     with transaction.atomic():
-        return _claim_once(campaign, worker, now)
+        return action()
 
 
 def _claim_passed_over(campaign: Campaign, worker: Worker, now: datetime) -> Assignment | None:
@@ -77,34 +80,37 @@ def _claim_passed_over(campaign: Campaign, worker: Worker, now: datetime) -> Ass
         if hit_id is None:
             return None
         statements.wait_for_hit(hit_id)
-        claimed = _claim_unlocked(campaign, worker, now)
+        claimed = _in_turn(lambda: _claim_unlocked(campaign, worker, now))
         if claimed is not None:
             return claimed
     return None
 
 
-def _claim_once(campaign: Campaign, worker: Worker, now: datetime) -> Assignment | None:
+def _claim_unlocked(campaign: Campaign, worker: Worker, now: datetime) -> Assignment | None:
+    """A claim that waits for nobody but the same worker's other tab."""
     leased_until = now + timedelta(minutes=campaign.lease_minutes)
-    held = statements.find_held(campaign, worker)
+    held, has_overdue = statements.find_held_or_overdue(campaign, worker, now)
     # Another tab may be submitting it at this moment: then it is held no longer.
     if held is not None and _renew(held, leased_until):
         return held
     if campaign.state != Campaign.State.OPEN:
         return None
-    expire_leases(campaign, now)
+    if has_overdue:
+        expire_leases(campaign, now)
     taken = statements.take_first_open_hit(campaign, worker)
     if taken is None:
         return None
     hit_id, hit_key = taken
-    return Assignment.objects.create(
+    lease = Assignment(
         campaign=campaign,
         hit_id=hit_id,
         worker=worker,
-        slot=_lowest_free_slot(hit_id, campaign.raters_per_hit),
         left=left_side(campaign, worker, hit_key) if campaign.kind == Campaign.Kind.PAIRWISE else "",
         accepted_at=now,
         leased_until=leased_until,
     )
+    statements.store_lease(lease)
+    return lease
 
 
 def _renew(held: Assignment, leased_until: datetime) -> bool:
@@ -117,11 +123,6 @@ def has_work(campaign: Campaign, worker: Worker, now: datetime | None = None) ->
         return True
     is_open = campaign.state == Campaign.State.OPEN
     return is_open and statements.find_work(campaign, worker, now or timezone.now()) is not None
-
-
-def _lowest_free_slot(hit_id: int, raters_per_hit: int) -> int:
-    """The caller has taken a place on the HIT, so there is one; the unique (hit, slot) has the last word."""
-    return min(set(range(1, raters_per_hit + 1)) - statements.list_slots(hit_id))
 
 
 def left_side(campaign: Campaign, worker: Worker, hit_key: str) -> str:
@@ -162,29 +163,30 @@ def submit(
     surplus, and paid.
     """
     now = now or timezone.now()
+    # Nobody was active for longer than they had the page.
     elapsed = max(0.0, (now - assignment.accepted_at).total_seconds())
-    work = {
-        "state": State.SUBMITTED,
-        "submitted_at": now,
-        # Nobody was active for longer than they had the page.
-        "active_seconds": elapsed if active_seconds is None else min(active_seconds, elapsed),
-    }
-    kind = assignment.kind
+    active_seconds = elapsed if active_seconds is None else min(active_seconds, elapsed)
+    receipt = Receipt(assignment.token, assignment.kind, now)
     # Of submissions that arrive together, one changes this row; the others find it changed.
-    if Assignment.objects.filter(pk=assignment.pk, state=State.ACCEPTED).update(**work) != 1:
+    if not statements.mark_submitted(assignment, now, active_seconds):
         # `of`: the campaign's row is read along, and to lock that would hold up every claim of the campaign.
         locked = Assignment.objects.select_for_update(of=("self",), no_key=True)
         current = locked.select_related("campaign").get(pk=assignment.pk)
         if current.submitted_at is not None:
             return Receipt(current.token, current.kind, current.submitted_at)
-        slot = _retake_slot(current)
-        kind = current.kind if slot else Kind.SURPLUS
-        Assignment.objects.filter(pk=current.pk).update(**work, slot=slot, kind=kind)
-    Judgment.objects.bulk_create(
-        Judgment(assignment=assignment, question=a.question, value=a.value, choice=a.choice, strength=a.strength)
-        for a in answers
-    )
-    return Receipt(assignment.token, kind, now)
+        receipt = Receipt(current.token, _submit_late(current, now, active_seconds), now)
+    statements.store_judgments(assignment, [(a.question, a.value, a.choice, a.strength) for a in answers])
+    return receipt
+
+
+def _submit_late(current: Assignment, now: datetime, active_seconds: float) -> str:
+    """Mark work as submitted whose lease is over; returns its kind."""
+    slot = _retake_slot(current)
+    current.kind = current.kind if slot else Kind.SURPLUS
+    current.state, current.slot = State.SUBMITTED, slot
+    current.submitted_at, current.active_seconds = now, active_seconds
+    current.save(update_fields=["state", "kind", "slot", "submitted_at", "active_seconds"])
+    return current.kind
 
 
 def _retake_slot(assignment: Assignment) -> int | None:
@@ -192,7 +194,7 @@ def _retake_slot(assignment: Assignment) -> int | None:
     open_hit = HIT.objects.filter(pk=assignment.hit_id, free_slots__gt=0)
     if open_hit.update(free_slots=F("free_slots") - 1) != 1:
         return None
-    return _lowest_free_slot(assignment.hit_id, assignment.campaign.raters_per_hit)
+    return statements.find_lowest_free_slot(assignment.hit_id)
 
 
 def submit_and_claim(
@@ -204,8 +206,12 @@ def submit_and_claim(
 ) -> tuple[Receipt, Assignment | None]:
     """Submit, and claim the next HIT, with one commit: a worker's whole cycle costs the disk one write."""
     now = now or timezone.now()
-    with transaction.atomic():
+
+    def cycle() -> tuple[Receipt, Assignment | None]:
+        # Done again after a conflict, the submission is made again too: a savepoint around each claim costs more.
         receipt = submit(assignment, answers, active_seconds, now)
-        claimed = _claim_unlocked(assignment.campaign, worker, now)
+        return receipt, _claim_unlocked(assignment.campaign, worker, now)
+
+    receipt, claimed = _in_turn(cycle)
     # Waiting for others comes after the commit, so that nobody waits for this submission meanwhile.
     return receipt, claimed or _claim_passed_over(assignment.campaign, worker, now)
