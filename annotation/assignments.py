@@ -86,7 +86,7 @@ def _claim_passed_over(campaign: Campaign, worker: Worker, now: datetime) -> Ass
     return None
 
 
-def _claim_unlocked(campaign: Campaign, worker: Worker, now: datetime) -> Assignment | None:
+def _claim_unlocked(campaign: Campaign, worker: Worker, now: datetime, after: int | None = None) -> Assignment | None:
     """A claim that waits for nobody but the same worker's other tab."""
     leased_until = now + timedelta(minutes=campaign.lease_minutes)
     held, has_overdue = statements.find_held_or_overdue(campaign, worker, now)
@@ -97,7 +97,7 @@ def _claim_unlocked(campaign: Campaign, worker: Worker, now: datetime) -> Assign
         return None
     if has_overdue:
         expire_leases(campaign, now)
-    taken = statements.take_first_open_hit(campaign, worker)
+    taken = statements.take_open_hit(campaign, worker, after)
     if taken is None:
         return None
     hit_id, hit_key = taken
@@ -204,13 +204,16 @@ def submit_and_claim(
     active_seconds: float | None = None,
     now: datetime | None = None,
 ) -> tuple[Receipt, Assignment | None]:
-    """Submit, and claim the next HIT, with one commit: a worker's whole cycle costs the disk one write."""
+    """Submit, and claim the next HIT, with one commit: a worker's whole cycle costs the disk one write.
+
+    "Next" is the first one after the HIT that was submitted; from the beginning again, if there is none.
+    """
     now = now or timezone.now()
 
     def cycle() -> tuple[Receipt, Assignment | None]:
         # Done again after a conflict, the submission is made again too: a savepoint around each claim costs more.
         receipt = submit(assignment, answers, active_seconds, now)
-        return receipt, _claim_unlocked(assignment.campaign, worker, now)
+        return receipt, _claim_unlocked(assignment.campaign, worker, now, after=assignment.hit_id)
 
     receipt, claimed = _in_turn(cycle)
     # Waiting for others comes after the commit, so that nobody waits for this submission meanwhile.

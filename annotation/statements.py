@@ -48,23 +48,22 @@ OVERDUE = """
 SELECT lease.id, lease.hit_id FROM annotation_assignment AS lease JOIN annotation_hit AS hit ON hit.id = lease.hit_id
 WHERE lease.campaign_id = %s AND lease.state = 'accepted' AND lease.leased_until < %s ORDER BY lease.id {lock}
 """
+# Open HITs of a campaign that a worker has not met. OFFSET keeps PostgreSQL from making a join of the inner query:
+# before it has statistics of a new campaign, its join compares each open HIT with all that the worker has met.
+OPEN_TO = """
+FROM annotation_hit AS hit WHERE hit.campaign_id = %s AND hit.free_slots > 0 AND NOT EXISTS (
+    SELECT 1 FROM annotation_assignment AS met WHERE met.hit_id = hit.id AND met.worker_id = %s LIMIT 1 OFFSET 0)
+"""
 # The row is chosen and taken in one statement. Where several writers run at once, a HIT that another is about to
 # take is passed over.
-TAKE_FIRST_OPEN_HIT = """
+TAKE_FIRST_OPEN_HIT = f"""
 UPDATE annotation_hit SET free_slots = free_slots - 1 WHERE id = (
-    SELECT hit.id FROM annotation_hit AS hit
-    WHERE hit.campaign_id = %s AND hit.free_slots > 0 AND NOT EXISTS (
-        SELECT 1 FROM annotation_assignment AS met WHERE met.hit_id = hit.id AND met.worker_id = %s)
-    ORDER BY hit.position LIMIT 1 {lock}
-) RETURNING id, key
+    SELECT hit.id {OPEN_TO} {{after}} ORDER BY hit.position, hit.id LIMIT 1 {{lock}}) RETURNING id, key
 """
+AFTER = "AND hit.position > (SELECT position FROM annotation_hit AS last WHERE last.id = %s)"
 # Work that a claim could come by: a HIT with a free slot, or with a lease that has run out.
-FIND_WORK = """
-SELECT id FROM (
-    SELECT hit.id FROM annotation_hit AS hit
-    WHERE hit.campaign_id = %s AND hit.free_slots > 0 AND NOT EXISTS (
-        SELECT 1 FROM annotation_assignment AS met WHERE met.hit_id = hit.id AND met.worker_id = %s)
-    ORDER BY hit.position LIMIT 1) AS open_hit
+FIND_WORK = f"""
+SELECT id FROM (SELECT hit.id {OPEN_TO} ORDER BY hit.position, hit.id LIMIT 1) AS open_hit
 UNION ALL
 SELECT hit_id FROM (
     SELECT lease.hit_id FROM annotation_assignment AS lease
@@ -155,10 +154,18 @@ def list_overdue(campaign: Campaign, now: datetime) -> list[tuple[int, int]]:
     return _rows(OVERDUE.format(lock=lock), campaign.pk, _moment(now))
 
 
-def take_first_open_hit(campaign: Campaign, worker: Worker) -> tuple[int, str] | None:
-    """Take a place on the first HIT that has one and that the worker has not met; its id and key."""
+def take_open_hit(campaign: Campaign, worker: Worker, after: int | None) -> tuple[int, str] | None:
+    """Take a place on the first HIT that has one and that the worker has not met; its id and key.
+
+    With the HIT that the worker has just done, the search begins there: all before it were met or full when they
+    passed. Only if there is nothing ahead does it begin anew, so a long day's last claim costs what the first did.
+    """
     lock = "FOR NO KEY UPDATE SKIP LOCKED" if passes_over_locked_rows() else ""
-    rows = _rows(TAKE_FIRST_OPEN_HIT.format(lock=lock), campaign.pk, worker.pk)
+    rows: list[tuple[int, str]] = []
+    if after is not None:
+        rows = _rows(TAKE_FIRST_OPEN_HIT.format(after=AFTER, lock=lock), campaign.pk, worker.pk, after)
+    if not rows:
+        rows = _rows(TAKE_FIRST_OPEN_HIT.format(after="", lock=lock), campaign.pk, worker.pk)
     return rows[0] if rows else None
 
 

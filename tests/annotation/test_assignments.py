@@ -121,6 +121,20 @@ def test_a_second_submission_changes_nothing_and_gets_the_same_receipt(
     assert list(Judgment.objects.values_list("choice", flat=True)) == ["a"]
 
 
+def test_the_next_hit_lies_ahead_and_what_was_freed_behind_comes_last(
+    make_campaign: MakeCampaign, ada: Worker, bea: Worker
+) -> None:
+    campaign = make_campaign(hits=3, raters_per_hit=1)
+    given_back = must_claim(campaign, bea)
+    lease: Assignment | None = must_claim(campaign, ada)
+    give_back(given_back)
+    positions = []
+    while lease is not None:
+        positions.append(lease.hit.position)
+        _, lease = submit_and_claim(lease, ada, VOTE_A)
+    assert positions == [1, 2, 0]
+
+
 def test_a_closed_campaign_hands_out_nothing_but_takes_what_is_under_way(
     make_campaign: MakeCampaign, ada: Worker, bea: Worker
 ) -> None:

@@ -47,7 +47,7 @@ class Queue:
     def free(self, hit: int) -> int:
         return RATERS - sum(lease.counts for lease in self.leases if lease.hit == hit)
 
-    def claim(self, worker: str, now: datetime) -> Lease | None:
+    def claim(self, worker: str, now: datetime, after: int = -1) -> Lease | None:
         for lease in self.leases:
             if lease.worker == worker and lease.state == "accepted":
                 lease.until = now + LEASE
@@ -56,7 +56,7 @@ class Queue:
             return None
         self.expire(now)
         met = {lease.hit for lease in self.leases if lease.worker == worker}
-        for hit in range(HITS):
+        for hit in (*range(after + 1, HITS), *range(HITS)):
             if hit not in met and self.free(hit):
                 self.leases.append(Lease(worker, hit, now + LEASE))
                 return self.leases[-1]
@@ -125,7 +125,7 @@ class QueueMachine(RuleBasedStateMachine):
     def send_and_go_on(self, n: int, choice: str) -> None:
         lease, assignment = self._pick(n)
         self.queue.submit(lease, choice)
-        expected = self.queue.claim(lease.worker, self.now)
+        expected = self.queue.claim(lease.worker, self.now, after=lease.hit)
         answers = [Answer("preference", choice=choice)]
         receipt, claimed = submit_and_claim(assignment, self.workers[lease.worker], answers, now=self.now)
         assert receipt.kind == lease.kind
