@@ -181,6 +181,15 @@ def wait_for_hit(hit_id: int) -> None:
     _rows(WAIT_FOR_HIT, hit_id)
 
 
+def learn_sizes() -> None:
+    """Let PostgreSQL count a new campaign's HITs now: it does so by itself, but about a minute later, and until then
+    takes the open ones for so few that each claim reads and sorts them all.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE annotation_hit")
+
+
 def passes_over_locked_rows() -> bool:
     """Whether writers run side by side, each passing over what others have locked; SQLite's take turns."""
     return connection.features.has_select_for_update_skip_locked
