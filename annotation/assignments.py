@@ -2,18 +2,18 @@
 
 Each of these is one short transaction. SQLite runs them one after another (BEGIN IMMEDIATE); PostgreSQL side by side,
 with locks on the rows that decide. Who has a HIT locked waits for nobody but the same worker's other tab: claims and
-expiry pass over what others hold. So they cannot wait for each other in a circle. What may never happen is forbidden
-by the constraints in `models.py`, whatever happens here.
+expiry pass over what others hold. A circle of waiting would take late work in two tabs of two workers at one moment;
+the database then undoes one, which is done again. What may never happen is forbidden by the constraints in
+`models.py`, whatever happens here.
 """
 
-import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -63,8 +63,12 @@ def _in_turn(action: Callable[[], T]) -> T:
     another is undone and done again: it finds that lease, or that the other tab is already done with it.
     """
     for _ in range(MOST_CONFLICTS):
-        with contextlib.suppress(IntegrityError), transaction.atomic():
-            return action()
+        try:
+            with transaction.atomic():
+                return action()
+        except DatabaseError as error:
+            if not (isinstance(error, IntegrityError) or statements.is_deadlock(error)):
+                raise
     with transaction.atomic():
         return action()
 

@@ -84,6 +84,7 @@ INSERT INTO annotation_assignment
     (campaign_id, hit_id, worker_id, token, state, kind, slot, "left", excluded, accepted_at, leased_until)
 VALUES (%s, %s, %s, %s, 'accepted', 'work', ({LOWEST_FREE_SLOT}), %s, '', %s, %s) RETURNING id, slot
 """
+DEADLOCK_DETECTED = "40P01"  # PostgreSQL's name for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +189,11 @@ def learn_sizes() -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE annotation_hit")
+
+
+def is_deadlock(error: Exception) -> bool:
+    """Whether the database ended a circle of transactions that waited for each other, by undoing this one."""
+    return getattr(error.__cause__, "sqlstate", None) == DEADLOCK_DETECTED
 
 
 def passes_over_locked_rows() -> bool:
