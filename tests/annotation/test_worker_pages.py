@@ -247,5 +247,5 @@ def test_a_cycle_takes_few_statements(make_campaign: MakeCampaign, counted_queri
     path = accept(browser, campaign)
     with counted_queries(3):  # type: ignore[attr-defined]
         page = open_page(browser, path)
-    with counted_queries(18):  # type: ignore[attr-defined]  # eight of them are savepoints of the test's transaction
+    with counted_queries(9):  # type: ignore[attr-defined]  # two of them are a savepoint of the test's transaction
         browser.post(page.actions[0], {"preference": "left"})
