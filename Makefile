@@ -44,6 +44,7 @@ check: setup
 	HF_HUB_OFFLINE=1 $(RUN) -m pytest -n $(TEST_PROCESSES) --dist loadgroup -m "not slow"
 
 bench: setup
+	$(RUN) manage.py bench_annotation
 	$(RUN) manage.py bench_training
 
 serve: setup

@@ -13,7 +13,13 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "annotation.settings")
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    from annotation.errors import InputError
+
+    try:
+        execute_from_command_line(sys.argv)
+    except InputError as error:  # settings that cannot be used; what commands raise, they report themselves
+        print(error, file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,31 @@
 """The queue: claim, submit, give back, expire.
 
-Each of these is one short transaction. SQLite runs them one after another (BEGIN IMMEDIATE); elsewhere the rows that
-decide are locked. What may never happen is forbidden by the constraints in `models.py`, whatever happens here.
+Each of these is one short transaction. SQLite runs them one after another (BEGIN IMMEDIATE); PostgreSQL side by side,
+with locks on the rows that decide. Who has a HIT locked waits for nobody but the same worker's other tab: claims and
+expiry pass over what others hold. A circle of waiting would take late work in two tabs of two workers at one moment;
+the database then undoes one, which is done again. What may never happen is forbidden by the constraints in
+`models.py`, whatever happens here.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
-from django.db import transaction
-from django.db.models import Exists, F, OuterRef
+from django.db import DatabaseError, IntegrityError, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from annotation import statements
-from annotation.models import HIT, Assignment, Campaign, Judgment, Worker
+from annotation.models import HIT, Assignment, Campaign, Worker
 
+T = TypeVar("T")
 State, Kind = Assignment.State, Assignment.Kind
+# How often a claim waits for HITs that others had locked before it says that there is nothing.
+MOST_WAITS = 3
+# How often it gives way to the same worker's other tab before it takes a conflict for a fault.
+MOST_CONFLICTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +47,6 @@ class Receipt:
     submitted_at: datetime
 
 
-@transaction.atomic
 def claim(campaign: Campaign, worker: Worker, now: datetime | None = None) -> Assignment | None:
     """A lease on the first HIT, in publication order, with a free slot that the worker has not met; or None.
 
@@ -46,41 +54,79 @@ def claim(campaign: Campaign, worker: Worker, now: datetime | None = None) -> As
     here, by the clock, so no scheduler is needed. Which HIT comes depends only on what was claimed before.
     """
     now = now or timezone.now()
+    claimed = _in_turn(lambda: _claim_unlocked(campaign, worker, now))
+    return claimed or _claim_passed_over(campaign, worker, now)
+
+
+def _in_turn(action: Callable[[], T]) -> T:
+    """A transaction with a claim in it. Of one worker's claims that run at once, the constraints let one lease stand;
+    another is undone and done again: it finds that lease, or that the other tab is already done with it.
+    """
+    for _ in range(MOST_CONFLICTS):
+        try:
+            with transaction.atomic():
+                return action()
+        except DatabaseError as error:
+            if not (isinstance(error, IntegrityError) or statements.is_deadlock(error)):
+                raise
+    with transaction.atomic():
+        return action()
+
+
+def _claim_passed_over(campaign: Campaign, worker: Worker, now: datetime) -> Assignment | None:
+    """A HIT that was passed over because someone else had it locked: they may take one of its places and leave
+    another, or end a lease and go elsewhere. So nobody is sent away from the last HITs for bad luck.
+    """
+    if campaign.state != Campaign.State.OPEN or not statements.passes_over_locked_rows():
+        return None
+    for _ in range(MOST_WAITS):
+        hit_id = statements.find_work(campaign, worker, now)
+        if hit_id is None:
+            return None
+        statements.wait_for_hit(hit_id)
+        claimed = _in_turn(lambda: _claim_unlocked(campaign, worker, now))
+        if claimed is not None:
+            return claimed
+    return None
+
+
+def _claim_unlocked(campaign: Campaign, worker: Worker, now: datetime, after: int | None = None) -> Assignment | None:
+    """A claim that waits for nobody but the same worker's other tab."""
     leased_until = now + timedelta(minutes=campaign.lease_minutes)
-    held = statements.find_held(campaign, worker)
-    if held is not None:
-        Assignment.objects.filter(pk=held.pk, state=State.ACCEPTED).update(leased_until=leased_until)
+    held, has_overdue = statements.find_held_or_overdue(campaign, worker, now)
+    # Another tab may be submitting it at this moment: then it is held no longer.
+    if held is not None and _renew(held, leased_until):
         return held
     if campaign.state != Campaign.State.OPEN:
         return None
-    expire_leases(campaign, now)
-    taken = statements.take_first_open_hit(campaign, worker)
+    if has_overdue:
+        expire_leases(campaign, now)
+    taken = statements.take_open_hit(campaign, worker, after)
     if taken is None:
         return None
     hit_id, hit_key = taken
-    return Assignment.objects.create(
+    lease = Assignment(
         campaign=campaign,
         hit_id=hit_id,
         worker=worker,
-        slot=_lowest_free_slot(hit_id, campaign.raters_per_hit),
         left=left_side(campaign, worker, hit_key) if campaign.kind == Campaign.Kind.PAIRWISE else "",
         accepted_at=now,
         leased_until=leased_until,
     )
+    statements.store_lease(lease)
+    return lease
 
 
-def has_work(campaign: Campaign, worker: Worker) -> bool:
+def _renew(held: Assignment, leased_until: datetime) -> bool:
+    return Assignment.objects.filter(pk=held.pk, state=State.ACCEPTED).update(leased_until=leased_until) == 1
+
+
+def has_work(campaign: Campaign, worker: Worker, now: datetime | None = None) -> bool:
     """Whether a claim would probably succeed now; nothing is claimed."""
     if statements.find_held(campaign, worker) is not None:
         return True
-    met = Assignment.objects.filter(worker=worker, hit=OuterRef("pk"))
-    open_hits = HIT.objects.filter(~Exists(met), campaign=campaign, free_slots__gt=0)
-    return campaign.state == Campaign.State.OPEN and open_hits.exists()
-
-
-def _lowest_free_slot(hit_id: int, raters_per_hit: int) -> int:
-    """The caller has taken a place on the HIT, so there is one; the unique (hit, slot) has the last word."""
-    return min(set(range(1, raters_per_hit + 1)) - statements.list_slots(hit_id))
+    is_open = campaign.state == Campaign.State.OPEN
+    return is_open and statements.find_work(campaign, worker, now or timezone.now()) is not None
 
 
 def left_side(campaign: Campaign, worker: Worker, hit_key: str) -> str:
@@ -89,6 +135,7 @@ def left_side(campaign: Campaign, worker: Worker, hit_key: str) -> str:
     return "ab"[digest[0] & 1]
 
 
+@transaction.atomic(savepoint=False)
 def expire_leases(campaign: Campaign, now: datetime) -> int:
     """Take back the slots of leases that have run out; returns how many."""
     overdue = statements.list_overdue(campaign, now)
@@ -104,13 +151,13 @@ def _end_lease(assignment_id: int, hit_id: int, state: Assignment.State) -> bool
     return True
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def give_back(assignment: Assignment) -> bool:
     """Return a HIT unjudged; the worker will not meet it again. False if the lease was over already."""
     return _end_lease(assignment.pk, assignment.hit_id, State.RETURNED)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def submit(
     assignment: Assignment, answers: Sequence[Answer], active_seconds: float | None = None, now: datetime | None = None
 ) -> Receipt:
@@ -120,27 +167,30 @@ def submit(
     surplus, and paid.
     """
     now = now or timezone.now()
+    # Nobody was active for longer than they had the page.
     elapsed = max(0.0, (now - assignment.accepted_at).total_seconds())
-    work = {
-        "state": State.SUBMITTED,
-        "submitted_at": now,
-        # Nobody was active for longer than they had the page.
-        "active_seconds": elapsed if active_seconds is None else min(active_seconds, elapsed),
-    }
-    kind = assignment.kind
+    active_seconds = elapsed if active_seconds is None else min(active_seconds, elapsed)
+    receipt = Receipt(assignment.token, assignment.kind, now)
     # Of submissions that arrive together, one changes this row; the others find it changed.
-    if Assignment.objects.filter(pk=assignment.pk, state=State.ACCEPTED).update(**work) != 1:
-        current = Assignment.objects.select_for_update().select_related("campaign").get(pk=assignment.pk)
+    if not statements.mark_submitted(assignment, now, active_seconds):
+        # `of`: the campaign's row is read along, and to lock that would hold up every claim of the campaign.
+        locked = Assignment.objects.select_for_update(of=("self",), no_key=True)
+        current = locked.select_related("campaign").get(pk=assignment.pk)
         if current.submitted_at is not None:
             return Receipt(current.token, current.kind, current.submitted_at)
-        slot = _retake_slot(current)
-        kind = current.kind if slot else Kind.SURPLUS
-        Assignment.objects.filter(pk=current.pk).update(**work, slot=slot, kind=kind)
-    Judgment.objects.bulk_create(
-        Judgment(assignment=assignment, question=a.question, value=a.value, choice=a.choice, strength=a.strength)
-        for a in answers
-    )
-    return Receipt(assignment.token, kind, now)
+        receipt = Receipt(current.token, _submit_late(current, now, active_seconds), now)
+    statements.store_judgments(assignment, [(a.question, a.value, a.choice, a.strength) for a in answers])
+    return receipt
+
+
+def _submit_late(current: Assignment, now: datetime, active_seconds: float) -> str:
+    """Mark work as submitted whose lease is over; returns its kind."""
+    slot = _retake_slot(current)
+    current.kind = current.kind if slot else Kind.SURPLUS
+    current.state, current.slot = State.SUBMITTED, slot
+    current.submitted_at, current.active_seconds = now, active_seconds
+    current.save(update_fields=["state", "kind", "slot", "submitted_at", "active_seconds"])
+    return current.kind
 
 
 def _retake_slot(assignment: Assignment) -> int | None:
@@ -148,13 +198,27 @@ def _retake_slot(assignment: Assignment) -> int | None:
     open_hit = HIT.objects.filter(pk=assignment.hit_id, free_slots__gt=0)
     if open_hit.update(free_slots=F("free_slots") - 1) != 1:
         return None
-    return _lowest_free_slot(assignment.hit_id, assignment.campaign.raters_per_hit)
+    return statements.find_lowest_free_slot(assignment.hit_id)
 
 
-@transaction.atomic
 def submit_and_claim(
-    assignment: Assignment, worker: Worker, answers: Sequence[Answer], active_seconds: float | None = None
+    assignment: Assignment,
+    worker: Worker,
+    answers: Sequence[Answer],
+    active_seconds: float | None = None,
+    now: datetime | None = None,
 ) -> tuple[Receipt, Assignment | None]:
-    """Submit, and claim the next HIT, with one commit: a worker's whole cycle costs the disk one write."""
-    receipt = submit(assignment, answers, active_seconds)
-    return receipt, claim(assignment.campaign, worker)
+    """Submit, and claim the next HIT, with one commit: a worker's whole cycle costs the disk one write.
+
+    "Next" is the first one after the HIT that was submitted; from the beginning again, if there is none.
+    """
+    now = now or timezone.now()
+
+    def cycle() -> tuple[Receipt, Assignment | None]:
+        # Done again after a conflict, the submission is made again too: a savepoint around each claim costs more.
+        receipt = submit(assignment, answers, active_seconds, now)
+        return receipt, _claim_unlocked(assignment.campaign, worker, now, after=assignment.hit_id)
+
+    receipt, claimed = _in_turn(cycle)
+    # Waiting for others comes after the commit, so that nobody waits for this submission meanwhile.
+    return receipt, claimed or _claim_passed_over(assignment.campaign, worker, now)

@@ -72,7 +72,13 @@ def load_campaign_config(path: Path) -> CampaignConfig:
         raise InputError(f"{path}: name: expected letters, digits, - and _, found {config.name!r}.")
     if len(config.name) > 80:
         raise InputError(f"{path}: name: expected at most 80 characters, found {len(config.name)}.")
-    for key, least, most in (("raters_per_hit", 1, 1000), ("lease_minutes", 1, 525_600), ("reward_per_hit", 0, 99_999)):
+    ranges = (
+        ("raters_per_hit", 1, 1000),
+        ("lease_minutes", 1, 525_600),
+        ("reward_per_hit", 0, 99_999),
+        ("seed", -(2**63), 2**63 - 1),
+    )
+    for key, least, most in ranges:
         value = getattr(config, key)
         if not least <= value <= most:
             raise InputError(f"{path}: {key}: expected {least} to {most}, found {value}.")
@@ -113,14 +119,20 @@ def _problems_of_row(raw: dict[str, Any], kind: str) -> list[str]:
             problems.append(f"{key}: expected text, found {'nothing' if value is None else repr(value)}")
         elif not value.strip() and key not in MAY_BE_EMPTY:
             problems.append(f"{key}: expected text, found only blanks")
-        elif "\0" in value:
-            problems.append(f"{key}: holds a NUL character, which no database stores")
+        elif not _is_storable(value):
+            problems.append(f"{key}: holds a NUL or half a surrogate pair, which not every database stores")
         elif key in ("item", "pair", "system", "system_a", "system_b") and len(value) > 200:
             problems.append(f"{key}: expected at most 200 characters, found {len(value)}")
     references = raw.get("references") or []
     if not isinstance(references, list) or not all(isinstance(reference, str) for reference in references):
         problems.append(f"references: expected a list of texts, found {references!r}")
+    elif not all(map(_is_storable, references)):
+        problems.append("references: holds a NUL or half a surrogate pair, which not every database stores")
     return problems
+
+
+def _is_storable(text: str) -> bool:
+    return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text)
 
 
 def _problems_between_rows(rows: list[tuple[str, Any]]) -> list[str]:

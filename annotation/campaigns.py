@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from django.db import transaction
 
+from annotation import statements
 from annotation.campaign_files import CampaignConfig, LikertRow, PairwiseRow, row_identity
 from annotation.errors import InputError
 from annotation.models import HIT, Campaign, Completion, Item, System
@@ -43,6 +44,7 @@ def create_campaign(
 
 def publish(campaign: Campaign) -> None:
     """Let workers in."""
+    statements.learn_sizes()
     campaign.state = Campaign.State.OPEN
     campaign.save(update_fields=["state"])
 

@@ -124,8 +124,9 @@ class HIT(models.Model):
             models.CheckConstraint(name="hit_never_overfilled", condition=Q(free_slots__gte=0)),
         ]
         indexes = [
-            # A claim reads its first row here, so its time does not grow with the number of HITs.
-            models.Index(fields=["campaign", "position"], name="hit_open", condition=Q(free_slots__gt=0))
+            # A claim reads its first row here, so its time does not grow with the number of HITs, full or not. With
+            # `id` it sorts as the claim does and the unique (campaign, position) does not: PostgreSQL takes this one.
+            models.Index(fields=["campaign", "position", "id"], name="hit_open", condition=Q(free_slots__gt=0))
         ]
 
     def __str__(self) -> str:
@@ -181,9 +182,10 @@ class Assignment(models.Model):
         REPEAT = "repeat"
         SURPLUS = "surplus"
 
-    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="assignments")
-    hit = models.ForeignKey(HIT, on_delete=models.CASCADE, related_name="assignments")
-    worker = models.ForeignKey(Worker, on_delete=models.CASCADE, related_name="assignments")
+    # No indexes of their own: those below begin with each of them, and with a choice PostgreSQL once chose badly.
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="assignments", db_index=False)
+    hit = models.ForeignKey(HIT, on_delete=models.CASCADE, related_name="assignments", db_index=False)
+    worker = models.ForeignKey(Worker, on_delete=models.CASCADE, related_name="assignments", db_index=False)
     token = models.CharField(max_length=32, unique=True, default=new_token, editable=False)
     state = models.CharField(max_length=16, choices=State.choices, default=State.ACCEPTED)
     kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.WORK)

@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from annotation.databases import environment_of
 from annotation.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,13 +25,19 @@ STOP_SECONDS = 10
 
 @contextlib.contextmanager
 def running_server(
-    database: Path, port: int = 0, log: Path | None = None, workers: int = 2, threads: int = 2
+    database: Path | str,
+    port: int = 0,
+    log: Path | None = None,
+    workers: int = 2,
+    threads: int = 2,
+    application: str = "annotation.wsgi",
 ) -> Iterator[str]:
     """Serve the app on `database` at a loopback address, which is yielded; `port` 0 takes a free one.
 
-    The database must have been migrated. The server's output goes to `log` (default: beside the database).
+    The database, a SQLite file or a DATABASE_URL, must have been migrated. The server's output goes to `log`
+    (default: beside the SQLite file, or runs/server.log).
     """
-    log = log or database.with_name(database.name + ".server.log")
+    log = log or _default_log(database)
     with socket.socket() as listener, log.open("ab") as output:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -38,7 +45,19 @@ def running_server(
         except OSError as error:
             raise InputError(f"port {port} of 127.0.0.1 cannot be used ({error.strerror}); choose another.") from None
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        process = _start(listener.fileno(), database, output.fileno(), workers, threads)
+        command = [sys.executable, "-m", "gunicorn", application, "--config", "python:annotation.gunicorn_config"]
+        command += ["--bind", f"fd://{listener.fileno()}", "--worker-class", "gthread"]
+        command += [
+            "--workers",
+            str(workers),
+            "--threads",
+            str(threads),
+            "--keep-alive",
+            "30",
+            "--log-level",
+            "warning",
+        ]
+        process = _start(command, listener.fileno(), database, output.fileno())
     try:
         _wait_until_ready(url, process, log)
         yield url
@@ -46,14 +65,16 @@ def running_server(
         _stop(process)
 
 
-def _start(socket_number: int, database: Path, output: int, workers: int, threads: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "gunicorn", "annotation.wsgi", "--config", "python:annotation.gunicorn_config"]
-    command += ["--bind", f"fd://{socket_number}", "--worker-class", "gthread"]
-    command += ["--workers", str(workers), "--threads", str(threads), "--keep-alive", "30", "--log-level", "warning"]
-    environment = os.environ | {
-        "PREFLOOP_DATABASE": str(database.resolve()),
-        "DJANGO_SETTINGS_MODULE": "annotation.settings",
-    }
+def _default_log(database: Path | str) -> Path:
+    if isinstance(database, Path):
+        return database.with_name(database.name + ".server.log")
+    log = ROOT / "runs" / "server.log"
+    log.parent.mkdir(exist_ok=True)
+    return log
+
+
+def _start(command: list[str], socket_number: int, database: Path | str, output: int) -> subprocess.Popen[bytes]:
+    environment = os.environ | environment_of(database) | {"DJANGO_SETTINGS_MODULE": "annotation.settings"}
     return subprocess.Popen(
         command,
         cwd=ROOT,

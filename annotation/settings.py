@@ -1,7 +1,8 @@
 """Django settings; everything that differs between installations comes from the environment.
 
+DATABASE_URL             a PostgreSQL database, as postgres://user:password@host:port/name (default: SQLite)
 PREFLOOP_DATABASE        path of the SQLite file (default: prefloop.sqlite3 in the working copy)
-PREFLOOP_SECRET_KEY      signs cookies and pseudonyms (default: made once, kept beside the database)
+PREFLOOP_SECRET_KEY      signs cookies and pseudonyms (default: made once, kept beside the SQLite file)
 PREFLOOP_ALLOWED_HOSTS   host names, separated by commas (default: this machine only)
 PREFLOOP_HTTPS           1 behind HTTPS: cookies travel over it alone
 PREFLOOP_DEBUG           1 shows tracebacks in the browser
@@ -12,13 +13,21 @@ from pathlib import Path
 
 from django.utils.functional import SimpleLazyObject
 
+from annotation.databases import postgres_settings, sqlite_settings
+from annotation.errors import InputError
 from annotation.secret_key import read_or_create_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+DATABASE_URL = os.environ.get("DATABASE_URL", "")
 DATABASE_PATH = Path(os.environ.get("PREFLOOP_DATABASE", BASE_DIR / "prefloop.sqlite3"))
 BEHIND_HTTPS = os.environ.get("PREFLOOP_HTTPS") == "1"
 DEBUG = os.environ.get("PREFLOOP_DEBUG") == "1"
 
+if DATABASE_URL and not os.environ.get("PREFLOOP_SECRET_KEY"):
+    # A file beside one of several web servers would make cookies and pseudonyms that the others do not know.
+    raise InputError(
+        "DATABASE_URL is set, so PREFLOOP_SECRET_KEY must be too: a long random text, the same on every server."
+    )
 # Lazy, so that a command that never signs anything leaves no file behind.
 SECRET_KEY = SimpleLazyObject(
     lambda: (
@@ -66,20 +75,7 @@ TEMPLATES = [
     }
 ]
 
-# WAL lets pages be read while a judgment is written. IMMEDIATE takes the write lock at BEGIN, so that a transaction
-# waits for its turn instead of failing half-way. FULL: a judgment that was acknowledged survives a power cut.
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": DATABASE_PATH,
-        "CONN_MAX_AGE": None,
-        "OPTIONS": {
-            "timeout": 30,
-            "transaction_mode": "IMMEDIATE",
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
-        },
-    }
-}
+DATABASES = {"default": postgres_settings(DATABASE_URL) if DATABASE_URL else sqlite_settings(DATABASE_PATH)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # A worker's session is one signed cookie: no row to read or write for a page.

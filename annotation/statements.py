@@ -4,6 +4,7 @@ A cycle (submit, claim, open the next page) is what the app does all day. Django
 statements than the database to run them, so these few are prepared here, in SQL that SQLite and PostgreSQL share.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,9 +13,12 @@ from django.db import connection
 
 from annotation.models import Assignment, Campaign, Worker
 
-ASSIGNMENT = "SELECT * FROM annotation_assignment WHERE token = %s AND worker_id = %s"
+ASSIGNMENT = """
+SELECT own.*, worker.handle AS worker_handle
+FROM annotation_assignment AS own JOIN annotation_worker AS worker ON worker.id = own.worker_id
+WHERE own.token = %s AND own.worker_id = %s
+"""
 CAMPAIGN = "SELECT * FROM annotation_campaign WHERE id = %s"
-WORKER = "SELECT * FROM annotation_worker WHERE id = %s"
 PAGE = """
 SELECT hit.key, item.prompt, a.text, b.text,
        (SELECT COUNT(*) FROM annotation_assignment AS own
@@ -26,21 +30,61 @@ LEFT JOIN annotation_completion AS b ON b.id = hit.completion_b_id
 WHERE hit.id = %s
 """
 HELD = "SELECT * FROM annotation_assignment WHERE campaign_id = %s AND worker_id = %s AND state = 'accepted'"
+# Both questions at once, as the answer is mostly: neither.
+HELD_OR_OVERDUE = """
+SELECT * FROM annotation_assignment WHERE campaign_id = %s AND state = 'accepted' AND worker_id = %s
+UNION ALL
+SELECT * FROM (
+    SELECT * FROM annotation_assignment WHERE campaign_id = %s AND state = 'accepted' AND leased_until < %s
+    ORDER BY leased_until LIMIT 1) AS overdue
+"""
+SUBMIT = """
+UPDATE annotation_assignment SET state = 'submitted', submitted_at = %s, active_seconds = %s
+WHERE id = %s AND state = 'accepted'
+"""
+JUDGE = "INSERT INTO annotation_judgment (assignment_id, question, value, choice, strength) VALUES "
+# A lease that another has in hand, or whose HIT another has, is passed over: whoever it is may be ending it.
 OVERDUE = """
-SELECT id, hit_id FROM annotation_assignment
-WHERE campaign_id = %s AND state = 'accepted' AND leased_until < %s ORDER BY id
+SELECT lease.id, lease.hit_id FROM annotation_assignment AS lease JOIN annotation_hit AS hit ON hit.id = lease.hit_id
+WHERE lease.campaign_id = %s AND lease.state = 'accepted' AND lease.leased_until < %s ORDER BY lease.id {lock}
+"""
+# Open HITs of a campaign that a worker has not met. OFFSET keeps PostgreSQL from making a join of the inner query:
+# before it has statistics of a new campaign, its join compares each open HIT with all that the worker has met.
+OPEN_TO = """
+FROM annotation_hit AS hit WHERE hit.campaign_id = %s AND hit.free_slots > 0 AND NOT EXISTS (
+    SELECT 1 FROM annotation_assignment AS met WHERE met.hit_id = hit.id AND met.worker_id = %s LIMIT 1 OFFSET 0)
 """
 # The row is chosen and taken in one statement. Where several writers run at once, a HIT that another is about to
 # take is passed over.
-TAKE_FIRST_OPEN_HIT = """
+TAKE_FIRST_OPEN_HIT = f"""
 UPDATE annotation_hit SET free_slots = free_slots - 1 WHERE id = (
-    SELECT hit.id FROM annotation_hit AS hit
-    WHERE hit.campaign_id = %s AND hit.free_slots > 0 AND NOT EXISTS (
-        SELECT 1 FROM annotation_assignment AS met WHERE met.hit_id = hit.id AND met.worker_id = %s)
-    ORDER BY hit.position LIMIT 1 {lock}
-) RETURNING id, key
+    SELECT hit.id {OPEN_TO} {{after}} ORDER BY hit.position, hit.id LIMIT 1 {{lock}}) RETURNING id, key
 """
-SLOTS = "SELECT slot FROM annotation_assignment WHERE hit_id = %s AND slot IS NOT NULL"
+AFTER = "AND hit.position > (SELECT position FROM annotation_hit AS last WHERE last.id = %s)"
+# Work that a claim could come by: a HIT with a free slot, or with a lease that has run out.
+FIND_WORK = f"""
+SELECT id FROM (SELECT hit.id {OPEN_TO} ORDER BY hit.position, hit.id LIMIT 1) AS open_hit
+UNION ALL
+SELECT hit_id FROM (
+    SELECT lease.hit_id FROM annotation_assignment AS lease
+    WHERE lease.campaign_id = %s AND lease.state = 'accepted' AND lease.leased_until < %s AND NOT EXISTS (
+        SELECT 1 FROM annotation_assignment AS met WHERE met.hit_id = lease.hit_id AND met.worker_id = %s)
+    ORDER BY lease.id LIMIT 1) AS overdue
+"""
+WAIT_FOR_HIT = "SELECT id FROM annotation_hit WHERE id = %s FOR NO KEY UPDATE"
+# The lowest slot that is free is 1, or next to one that is held.
+LOWEST_FREE_SLOT = """
+SELECT MIN(slot) FROM (
+    SELECT 1 AS slot
+    UNION ALL SELECT slot + 1 FROM annotation_assignment WHERE hit_id = %s AND slot IS NOT NULL) AS candidate
+WHERE slot NOT IN (SELECT slot FROM annotation_assignment WHERE hit_id = %s AND slot IS NOT NULL)
+"""
+LEASE = f"""
+INSERT INTO annotation_assignment
+    (campaign_id, hit_id, worker_id, token, state, kind, slot, "left", excluded, accepted_at, leased_until)
+VALUES (%s, %s, %s, %s, 'accepted', 'work', ({LOWEST_FREE_SLOT}), %s, '', %s, %s) RETURNING id, slot
+"""
+DEADLOCK_DETECTED = "40P01"  # PostgreSQL's name for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +98,14 @@ class PageContent:
 
 
 def find_assignment(campaign_name: str, token: str, worker_id: int) -> Assignment | None:
-    """An assignment with its campaign; None if it is not this worker's, or of another campaign."""
-    found = next(iter(Assignment.objects.raw(ASSIGNMENT, [token, worker_id])), None)
+    """An assignment with its campaign and worker; None if it is not this worker's, or of another campaign."""
+    found: Any = next(iter(Assignment.objects.raw(ASSIGNMENT, [token, worker_id])), None)
     if found is None:
         return None
     found.campaign = Campaign.objects.raw(CAMPAIGN, [found.campaign_id])[0]
+    # Of the worker, a cycle needs no more than this.
+    found.worker = Worker(pk=worker_id, handle=found.worker_handle)
     return found if found.campaign.name == campaign_name else None
-
-
-def find_worker(worker_id: int) -> Worker:
-    return Worker.objects.raw(WORKER, [worker_id])[0]
 
 
 def read_page_content(assignment: Assignment) -> PageContent:
@@ -77,21 +119,96 @@ def find_held(campaign: Campaign, worker: Worker) -> Assignment | None:
     return next(iter(Assignment.objects.raw(HELD, [campaign.pk, worker.pk])), None)
 
 
+def find_held_or_overdue(campaign: Campaign, worker: Worker, now: datetime) -> tuple[Assignment | None, bool]:
+    """The lease that the worker holds, and whether there is one of anybody that has run out."""
+    parameters = [campaign.pk, worker.pk, campaign.pk, _moment(now)]
+    found = list(Assignment.objects.raw(HELD_OR_OVERDUE, parameters))
+    held = next((lease for lease in found if lease.worker_id == worker.pk), None)
+    return held, any(lease.leased_until < now for lease in found)
+
+
+def mark_submitted(assignment: Assignment, now: datetime, active_seconds: float) -> bool:
+    """Whether this submission is the one that counts: of several at once, one finds the lease still running."""
+    with connection.cursor() as cursor:
+        cursor.execute(SUBMIT, [_moment(now), active_seconds, assignment.pk])
+        return cursor.rowcount == 1
+
+
+def store_judgments(assignment: Assignment, answers: Sequence[tuple[str, int | None, str, int | None]]) -> None:
+    """Judgments of (question, value, choice, strength)."""
+    if answers:
+        rows = ", ".join(["(%s, %s, %s, %s, %s)"] * len(answers))
+        with connection.cursor() as cursor:
+            cursor.execute(JUDGE + rows, [field for answer in answers for field in (assignment.pk, *answer)])
+
+
+def store_lease(lease: Assignment) -> None:
+    """Store a new lease in the lowest free slot of its HIT. The caller has taken a place there, so there is one."""
+    identity = (lease.campaign_id, lease.hit_id, lease.worker_id, lease.token)
+    times = (_moment(lease.accepted_at), _moment(lease.leased_until))
+    ((lease.pk, lease.slot),) = _rows(LEASE, *identity, lease.hit_id, lease.hit_id, lease.left, *times)
+
+
 def list_overdue(campaign: Campaign, now: datetime) -> list[tuple[int, int]]:
     """(assignment, HIT) of each lease of `campaign` that has run out."""
-    return _rows(OVERDUE, campaign.pk, connection.ops.adapt_datetimefield_value(now))
+    lock = "FOR NO KEY UPDATE SKIP LOCKED" if passes_over_locked_rows() else ""
+    return _rows(OVERDUE.format(lock=lock), campaign.pk, _moment(now))
 
 
-def take_first_open_hit(campaign: Campaign, worker: Worker) -> tuple[int, str] | None:
-    """Take a place on the first HIT that has one and that the worker has not met; its id and key."""
-    lock = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
-    rows = _rows(TAKE_FIRST_OPEN_HIT.format(lock=lock), campaign.pk, worker.pk)
+def take_open_hit(campaign: Campaign, worker: Worker, after: int | None) -> tuple[int, str] | None:
+    """Take a place on the first HIT that has one and that the worker has not met; its id and key.
+
+    With the HIT that the worker has just done, the search begins there: all before it were met or full when they
+    passed. Only if there is nothing ahead does it begin anew, so a long day's last claim costs what the first did.
+    """
+    lock = "FOR NO KEY UPDATE SKIP LOCKED" if passes_over_locked_rows() else ""
+    rows: list[tuple[int, str]] = []
+    if after is not None:
+        rows = _rows(TAKE_FIRST_OPEN_HIT.format(after=AFTER, lock=lock), campaign.pk, worker.pk, after)
+    if not rows:
+        rows = _rows(TAKE_FIRST_OPEN_HIT.format(after="", lock=lock), campaign.pk, worker.pk)
     return rows[0] if rows else None
 
 
-def list_slots(hit_id: int) -> set[int]:
-    """The slots of a HIT that are held."""
-    return {slot for (slot,) in _rows(SLOTS, hit_id)}
+def find_work(campaign: Campaign, worker: Worker, now: datetime) -> int | None:
+    """A HIT that the worker has not met and that looks as if a claim could have it now; nothing is locked."""
+    until = _moment(now)
+    rows = _rows(FIND_WORK, campaign.pk, worker.pk, campaign.pk, until, worker.pk)
+    return rows[0][0] if rows else None
+
+
+def wait_for_hit(hit_id: int) -> None:
+    """Wait until whoever has the HIT locked is done with it. Outside a transaction, so the lock is gone at once."""
+    _rows(WAIT_FOR_HIT, hit_id)
+
+
+def learn_sizes() -> None:
+    """Let PostgreSQL count a new campaign's HITs now: it does so by itself, but about a minute later, and until then
+    takes the open ones for so few that each claim reads and sorts them all.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE annotation_hit")
+
+
+def is_deadlock(error: Exception) -> bool:
+    """Whether the database ended a circle of transactions that waited for each other, by undoing this one."""
+    return getattr(error.__cause__, "sqlstate", None) == DEADLOCK_DETECTED
+
+
+def passes_over_locked_rows() -> bool:
+    """Whether writers run side by side, each passing over what others have locked; SQLite's take turns."""
+    return connection.features.has_select_for_update_skip_locked
+
+
+def find_lowest_free_slot(hit_id: int) -> int:
+    ((slot,),) = _rows(LOWEST_FREE_SLOT, hit_id, hit_id)
+    return slot
+
+
+def _moment(moment: datetime) -> Any:
+    """A time as the database stores it; SQLite has text."""
+    return connection.ops.adapt_datetimefield_value(moment)
 
 
 def _rows(statement: str, *parameters: Any) -> list[Any]:

@@ -84,6 +84,10 @@ def validate(template: TaskTemplate, source: str) -> TaskTemplate:
     if len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
         raise InputError(f"{source}: questions: expected distinct names of letters, digits and _, found {names}.")
     for question in template.questions:
+        if len(question.name) > 80:
+            raise InputError(f"{source}: {question.name[:20]}…: expected a name of at most 80 characters.")
+        if abs(question.scale_min) > 1000:
+            raise InputError(f"{source}: {question.name}: scale_min: expected -1000 to 1000.")
         if template.kind == "likert" and not 2 <= len(question.labels) <= 11:
             found = len(question.labels)
             raise InputError(f"{source}: {question.name}: labels: expected 2 to 11 labelled points, found {found}.")

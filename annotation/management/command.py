@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
 
 from annotation.errors import InputError
 from annotation.run_folders import plain
@@ -38,6 +39,8 @@ class PipelineCommand(BaseCommand):
             result = self.run(options)
         except InputError as error:
             raise CommandError(str(error), returncode=2) from error
+        except OperationalError as error:  # no server, no such database, a disk that is full
+            raise CommandError(f"the database refused: {' '.join(str(error).split())}", returncode=2) from error
         except KeyboardInterrupt:
             raise CommandError("interrupted.", returncode=130) from None
         if options["json"] and result:  # of several processes the first alone has a result

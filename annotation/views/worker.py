@@ -19,7 +19,7 @@ from annotation import assignments
 from annotation.forms import ComparisonForm, ConsentForm, RatingForm, read_active_seconds, read_answers
 from annotation.models import Assignment, Campaign, Participation, Worker
 from annotation.queries import Earnings, count_earnings
-from annotation.statements import find_assignment, find_worker, read_page_content
+from annotation.statements import find_assignment, read_page_content
 from annotation.task_templates import TaskTemplate, template_of
 
 
@@ -171,8 +171,7 @@ def submit(request: HttpRequest, campaign_name: str, token: str) -> HttpResponse
     answers, form = read_answers(found, request.POST)
     if form.errors:
         return render_assignment(request, found, first_errors(form))
-    worker = find_worker(found.worker_id)
-    _, claimed = assignments.submit_and_claim(found, worker, answers, read_active_seconds(request.POST))
+    _, claimed = assignments.submit_and_claim(found, found.worker, answers, read_active_seconds(request.POST))
     return go_to(claimed, campaign_name)
 
 
@@ -183,7 +182,7 @@ def skip(request: HttpRequest, campaign_name: str, token: str) -> HttpResponse:
     assignments.give_back(found)
     if "stop" in request.POST:
         return see_other("finish", campaign_name)
-    return go_to(assignments.claim(found.campaign, find_worker(found.worker_id)), campaign_name)
+    return go_to(assignments.claim(found.campaign, found.worker), campaign_name)
 
 
 @never_cache

@@ -1,7 +1,10 @@
-"""The cast: a small pairwise campaign, a small Likert campaign, and workers Ada, Bea and Cleo."""
+"""The cast: a pairwise campaign, a Likert campaign, workers Ada, Bea and Cleo; and a database of each kind."""
 
 import os
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,9 +13,13 @@ os.environ.setdefault("PREFLOOP_SECRET_KEY", "only for tests, never for a server
 
 from annotation import campaigns
 from annotation.campaign_files import CampaignConfig, LikertRow, PairwiseRow
+from annotation.databases import environment_of
+from annotation.errors import InputError
+from annotation.management.temporary_postgres import TemporaryPostgres, temporary_postgres
 from annotation.models import Campaign, Worker
 from annotation.task_templates import load_template
 
+ROOT = Path(__file__).parent.parent.parent
 SYSTEMS = ("supervised", "supervised+nlpo")
 
 
@@ -67,3 +74,49 @@ def bea(db: None) -> Worker:
 @pytest.fixture
 def cleo(db: None) -> Worker:
     return Worker.objects.create(handle="cleo")
+
+
+def run_python(database: Path | str, *arguments: str) -> str:
+    """What `python ARGUMENTS` prints, run on `database`: the path of a SQLite file, or a DATABASE_URL."""
+    process = start_python(database, *arguments)
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    return output
+
+
+def start_python(database: Path | str, *arguments: str) -> subprocess.Popen[str]:
+    environment = os.environ | environment_of(database) | {"DJANGO_SETTINGS_MODULE": "annotation.settings"}
+    environment["PYTHONPATH"] = str(ROOT)
+    command = [sys.executable, *arguments]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True, cwd=ROOT)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[TemporaryPostgres]:
+    """A PostgreSQL server with a migrated database `migrated`, to be copied."""
+    try:
+        with temporary_postgres() as server:
+            run_python(server.create_database("migrated"), "manage.py", "migrate", "--verbosity", "0")
+            yield server
+    except InputError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite database, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "migrated.sqlite3"
+    run_python(path, "manage.py", "migrate", "--verbosity", "0")
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """A migrated database of either kind: the path of a SQLite file, or a DATABASE_URL."""
+    if request.param == "postgresql":
+        server: TemporaryPostgres = request.getfixturevalue("postgres")
+        return server.create_database(f"copy-{os.urandom(6).hex()}", template="migrated")
+    path = tmp_path / "copy.sqlite3"
+    path.write_bytes(request.getfixturevalue("migrated_file").read_bytes())
+    return path

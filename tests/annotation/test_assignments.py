@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
+from psycopg.errors import AdminShutdown, DeadlockDetected
 
+from annotation import statements
 from annotation.assignments import Answer, claim, expire_leases, give_back, left_side, submit, submit_and_claim
 from annotation.campaigns import close
 from annotation.models import HIT, Assignment, Campaign, Judgment, Worker
@@ -119,6 +122,46 @@ def test_a_second_submission_changes_nothing_and_gets_the_same_receipt(
     assert following is not None and following_again is not None
     assert following_again.pk == following.pk
     assert list(Judgment.objects.values_list("choice", flat=True)) == ["a"]
+
+
+def test_the_next_hit_lies_ahead_and_what_was_freed_behind_comes_last(
+    make_campaign: MakeCampaign, ada: Worker, bea: Worker
+) -> None:
+    campaign = make_campaign(hits=3, raters_per_hit=1)
+    given_back = must_claim(campaign, bea)
+    lease: Assignment | None = must_claim(campaign, ada)
+    give_back(given_back)
+    positions = []
+    while lease is not None:
+        positions.append(lease.hit.position)
+        _, lease = submit_and_claim(lease, ada, VOTE_A)
+    assert positions == [1, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("cause", "is_done_again"), [(DeadlockDetected(), True), (AdminShutdown(), False)], ids=["deadlock", "shutdown"]
+)
+def test_a_cycle_that_a_deadlock_undid_is_done_again(
+    make_campaign: MakeCampaign, ada: Worker, monkeypatch: pytest.MonkeyPatch, cause: Exception, is_done_again: bool
+) -> None:
+    campaign = make_campaign(hits=2)
+    lease = must_claim(campaign, ada)
+    take, taken = statements.take_open_hit, []
+
+    def fail_first(*arguments: Any) -> Any:
+        taken.append(arguments)
+        if len(taken) == 1:
+            raise OperationalError("undone") from cause
+        return take(*arguments)
+
+    monkeypatch.setattr(statements, "take_open_hit", fail_first)
+    if is_done_again:
+        _, following = submit_and_claim(lease, ada, VOTE_A)
+        assert following is not None and following.hit.position == 1
+    else:
+        with pytest.raises(OperationalError):
+            submit_and_claim(lease, ada, VOTE_A)
+    assert Judgment.objects.count() == is_done_again
 
 
 def test_a_closed_campaign_hands_out_nothing_but_takes_what_is_under_way(

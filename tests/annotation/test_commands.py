@@ -69,6 +69,9 @@ def test_a_hit_keeps_its_key_whatever_the_order_of_the_file(create: Create) -> N
         ([{**ROW, "prompt": None}], "line 1: prompt: expected text, found nothing"),
         ([{**ROW, "prompt": "  "}], "line 1: prompt: expected text, found only blanks"),
         ([{**ROW, "system_b": 3}], "line 1: system_b: expected text, found 3"),
+        ([{**ROW, "completion_a": "a\0b"}], "line 1: completion_a: holds a NUL"),
+        ([{**ROW, "references": ["fine", "a\0b"]}], "line 1: references: holds a NUL"),
+        ([{**ROW, "prompt": "half \ud83d"}], "line 1: prompt: holds a NUL or half a surrogate pair"),
         ([{**ROW, "references": "one"}], "line 1: references: expected a list of texts"),
         ([ROW, ROW], "line 2: pair: the same as on line 1"),
         ([ROW, {**ROW, "pair": "p2", "prompt": "cat"}], "line 2: prompt: item 'i1' has another prompt above"),
@@ -93,6 +96,7 @@ def test_it_names_line_field_and_reason_of_a_bad_row(create: Create, rows: list[
         (CONFIG.replace("pilot", "a pilot"), "name: expected letters, digits, - and _, found 'a pilot'"),
         (CONFIG.replace("2", "0"), "raters_per_hit: expected 1 to 1000, found 0"),
         (CONFIG + "reward_per_hit: 0.001\n", "reward_per_hit: expected whole cents"),
+        (CONFIG + f"seed: {2**63}\n", "seed: expected -9223372036854775808 to 9223372036854775807"),
         ("[", "is not valid YAML"),
     ],
 )

@@ -24,7 +24,7 @@ class Command(PipelineCommand):
     def run(self, options: dict[str, Any]) -> Mapping[str, Any]:
         call_command("migrate", verbosity=0, interactive=False)
         ticket = issue_ticket(options["requester"])
-        with running_server(settings.DATABASE_PATH, port=options["port"]) as url:
+        with running_server(settings.DATABASE_URL or settings.DATABASE_PATH, port=options["port"]) as url:
             self.stdout.write(f"workers:   {url}/")
             self.stdout.write(f"requester: {url}/requester/enter/{ticket}/   (for 12 hours)")
             self.stdout.write("Ctrl-C stops it.")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from annotation.databases import environment_of
 from annotation.errors import InputError
 from annotation.run_folders import plain, write_json
 from rl.management.demo.experiment import ROOT, Experiment
@@ -82,7 +83,7 @@ class Workshop:
         variables = dict(os.environ)
         if not sys.stderr.isatty():
             variables.setdefault("TQDM_MININTERVAL", "10")  # a bar that is redrawn fills a log
-        own = {"PREFLOOP_DATABASE": str(self.database.resolve()), "OMP_NUM_THREADS": str(THREADS)}
+        own = environment_of(self.database) | {"OMP_NUM_THREADS": str(THREADS)}
         return variables | own | dict(environment)
 
     def _wait(self, started: Sequence[tuple[Command, subprocess.Popen[bytes]]]) -> None:
