@@ -44,7 +44,7 @@ def evaluate_policy(
     prompts = [item.prompt for item in items]
     keys = number_repeats([item.item for item in items])
     sampled = sample_responses(model, tokenizer, prompts, horizon=horizon, noise=noise, keys=keys, sampler=sampler)
-    greedy = respond_greedily(model, tokenizer, prompts, horizon=horizon)
+    greedy = respond_greedily(model, tokenizer, prompts, horizon=horizon, min_length=sampler.min_length)
     return {
         "sampled": evaluate_completions(sampled.completions(tokenizer), items),
         "greedy": evaluate_completions(greedy.completions(tokenizer), items),

@@ -9,7 +9,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from annotation.errors import InputError
-from rl.rollout import respond_greedily, sample_responses
+from rl.rollout import DEFAULT_SAMPLER, respond_greedily, sample_responses
 from rl.sampling import Noise, Sampler, number_repeats
 from rl.tasks import Item
 
@@ -30,12 +30,13 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Decoder:
-    """How completions are drawn: greedily, or sampled with noise that depends on the seed and the item alone."""
+    """How completions are drawn: greedily (the sampler's minimum length kept), or sampled with noise that depends on
+    the seed and the item alone."""
 
     is_greedy: bool = False
     samples_per_item: int = 1
     horizon: int = 32
-    temperature: float = 1.0
+    sampler: Sampler = DEFAULT_SAMPLER
     seed: int = 0
 
 
@@ -71,7 +72,9 @@ def _respond(
     decoder: Decoder,
 ) -> list[str]:
     if decoder.is_greedy:
-        rollout = respond_greedily(model, tokenizer, prompts, horizon=decoder.horizon)
+        rollout = respond_greedily(
+            model, tokenizer, prompts, horizon=decoder.horizon, min_length=decoder.sampler.min_length
+        )
     else:
         rollout = sample_responses(
             model,
@@ -80,7 +83,7 @@ def _respond(
             horizon=decoder.horizon,
             noise=Noise(decoder.seed),
             keys=keys,
-            sampler=Sampler(temperature=decoder.temperature),
+            sampler=decoder.sampler,
         )
     return rollout.completions(tokenizer)
 

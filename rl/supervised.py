@@ -87,7 +87,7 @@ class Trainee:
 
 
 @dataclass(frozen=True, slots=True)
-class Lessons:
+class EncodedItems:
     """The examples of some items, one for each reference, and how many texts were cut to make them."""
 
     examples: tuple[Example, ...]
@@ -114,7 +114,7 @@ def train_supervised(
     expect_references(task)
     device = device or available_device()
     trainee = build_trainee(config, task, device)
-    lessons, held_out = (encode_items(trainee, config, items) for items in (task.train, task.validation))
+    encoded, held_out = (encode_items(trainee, config, items) for items in (task.train, task.validation))
     with open_run(
         output,
         config={"task": task.name, "data": data, "supervised": config},
@@ -124,10 +124,10 @@ def train_supervised(
         resumable=True,
         resume=resume,
     ) as run:
-        must_match = plain(config) | {"device": device, "data_sha256": sha256_of_examples(lessons.examples)}
+        must_match = plain(config) | {"device": device, "data_sha256": sha256_of_examples(encoded.examples)}
         restore(trainee, must_match, run.path)
         rewind_logs(run.path, trainee.finished, counter="step")
-        batches = islice(draw_batches(lessons.examples, config), trainee.finished, None)
+        batches = islice(draw_batches(encoded.examples, config), trainee.finished, None)
         bar = tqdm(
             batches, "supervised", config.steps, initial=trainee.finished, unit="step", disable=not show_progress
         )
@@ -137,7 +137,7 @@ def train_supervised(
             if trainee.finished % config.checkpoint_every == 0:
                 position = {"finished": trainee.finished, "random": random_state(device)}
                 save_checkpoint(run.path, must_match, _parts(trainee), position)
-        return finish(trainee, config, lessons, held_out, run)
+        return finish(trainee, config, encoded, held_out, run)
 
 
 def check_config(config: SupervisedConfig) -> None:
@@ -173,7 +173,7 @@ def build_trainee(config: SupervisedConfig, task: Task, device: str) -> Trainee:
     return Trainee(model, tokenizer, optimiser)
 
 
-def encode_items(trainee: Trainee, config: SupervisedConfig, items: Sequence[Item]) -> Lessons:
+def encode_items(trainee: Trainee, config: SupervisedConfig, items: Sequence[Item]) -> EncodedItems:
     """Every reference with its prompt; InputError if one does not fit the model even when cut.
 
     A prompt that is too long loses its end, but keeps what the tokenizer puts around a text. A response that is too
@@ -190,7 +190,7 @@ def encode_items(trainee: Trainee, config: SupervisedConfig, items: Sequence[Ite
     )
     for place, example in zip(owners, examples, strict=True):
         expect_fit(trainee.model, example, f"item {items[place].item!r}")
-    return Lessons(examples, prompts_cut, sum(len(response) > limit for response in responses))
+    return EncodedItems(examples, prompts_cut, sum(len(response) > limit for response in responses))
 
 
 def encode_and_cut_prompts(
@@ -287,13 +287,13 @@ def mean_loss(trainee: Trainee, examples: Sequence[Example], size: int) -> float
 
 
 def finish(
-    trainee: Trainee, config: SupervisedConfig, lessons: Lessons, held_out: Lessons, run: RunFolder
+    trainee: Trainee, config: SupervisedConfig, encoded: EncodedItems, held_out: EncodedItems, run: RunFolder
 ) -> dict[str, Any]:
     """Save the policy, write the summary, drop the checkpoint that nobody will resume."""
     summary = {
         "validation_loss": mean_loss(trainee, held_out.examples, config.batch),
-        "prompts_cut": lessons.prompts_cut + held_out.prompts_cut,
-        "responses_cut": lessons.responses_cut + held_out.responses_cut,
+        "prompts_cut": encoded.prompts_cut + held_out.prompts_cut,
+        "responses_cut": encoded.responses_cut + held_out.responses_cut,
     }
     save_policy(trainee.model, trainee.tokenizer, run.path / "policy")
     run.write_summary(summary)

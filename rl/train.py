@@ -27,6 +27,7 @@ from rl.sampling import Noise, number_repeats
 from rl.tasks.items import Item, Task
 from rl.trackers import check_tracking
 from rl.update import update
+from rl.validation import check_best_by
 
 Row = dict[str, Any]
 
@@ -50,6 +51,7 @@ def train(
     """
     check_config(config)
     check_tracking(config.tracking)
+    check_best_by(config, task.validation)
     if reward is None:
         reward = build_reward(config.reward, scorer)
         expect_scorable(config.reward, (*task.train, *task.validation[: config.evaluation.items]))

@@ -1,6 +1,6 @@
 """Evaluation while training: metrics on validation items, and the run's own reward beside them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,6 @@ def validate(
         name: score(texts, items, reward, rollouts[name], learner.tokenizer.eos_token_id)
         for name, texts in completions.items()
     }
-    _expect_metric(config.evaluation.best_by, scores["sampled"])
     evaluation: Row = {"iteration": learner.finished} | scores
     append_row(folder / EVALUATIONS, evaluation)
     samples = []
@@ -45,9 +44,12 @@ def score(texts: Sequence[str], items: Sequence[Item], reward: Reward, rollout: 
     return {"reward": sum(rewards) / len(rewards)} | evaluate_completions(texts, items)
 
 
-def _expect_metric(name: str, scores: Mapping[str, float]) -> None:
-    if name not in scores:
-        raise InputError(f"evaluation.best_by: expected one of {', '.join(scores)}, found {name}.")
+def check_best_by(config: TrainingConfig, items: Sequence[Item]) -> None:
+    """InputError if the evaluations of these items will not have the metric by which `best/` is to be kept."""
+    items = items[: config.evaluation.items]
+    names = ("reward", *evaluate_completions([item.prompt for item in items], items))
+    if config.evaluation.best_by not in names:
+        raise InputError(f"evaluation.best_by: expected one of {', '.join(names)}, found {config.evaluation.best_by}.")
 
 
 def decode_all(learner: Learner, config: TrainingConfig, items: Sequence[Item]) -> dict[str, Rollout]:

@@ -69,6 +69,7 @@ def test_a_base_model_of_either_kind_is_fine_tuned(
     ("arguments", "sentence"),
     [
         (("--set", "iteration=3"), "unknown key 'iteration'; did you mean 'iterations'"),
+        (("--set", "evaluation.best_by=bleu"), "evaluation.best_by: expected one of reward, meteor, .* found bleu"),
         (("--set", "iterations=0"), "iterations: expected a number above 0"),
         (("--set", "base_model=nowhere/at/all"), "nowhere/at/all is not a model checkpoint"),
         (("--set", "reward.name=meteor_preference"), r"expected a reward model in reward.preference_model"),
@@ -82,6 +83,27 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
     assert refused.value.returncode == 2
     assert not (tmp_path / "run").exists()
     assert not (tmp_path / "run.partial").exists()
+
+
+def test_completions_are_drawn_by_the_sampler_that_is_asked_for(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A sample from the one most likely token is the greedy completion; those that may not end early are longer."""
+    words = ["generate_samples", str(tmp_path / "model"), "--task", "commongen-mini", "--data", str(tmp_path / "data")]
+    texts = {}
+    for name, options in {
+        "greedy": ["--greedy"],
+        "one": ["--top-k", "1"],
+        "free": [],
+        "long": ["--min-length", "5"],
+    }.items():
+        path = tmp_path / f"{name}.jsonl"
+        run(capsys, *words, "--horizon", "6", *options, "--output", str(path))
+        texts[name] = [json.loads(line)["completion"] for line in path.read_text().splitlines()]
+    assert texts["one"] == texts["greedy"] != texts["free"]
+    assert sum(map(len, texts["long"])) > sum(map(len, texts["free"]))
+    with pytest.raises(CommandError, match=r"--top-p: expected a number above 0, at most 1, found 2.0"):
+        call_command(*words, "--top-p", "2", "--output", str(tmp_path / "none.jsonl"))
 
 
 def test_an_existing_output_is_not_overwritten(config: Path, tmp_path: Path) -> None:

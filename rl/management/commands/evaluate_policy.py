@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from annotation.management.command import PipelineCommand
+from rl.management.sampler_options import add_sampler_options, read_sampler
 from rl.tasks import SPLITS, TASKS, load_task
 
 
@@ -18,13 +19,13 @@ class Command(PipelineCommand):
         parser.add_argument("--data", type=Path, help="the task's folder, or file of prompts; without it, its hub name")
         parser.add_argument("--split", choices=SPLITS, default="test")
         parser.add_argument("--horizon", type=int, default=32, help="most tokens of a completion")
-        parser.add_argument("--temperature", type=float, default=1.0, help="of the sampled completions")
+        add_sampler_options(parser)
         parser.add_argument("--seed", type=int, default=0, help="of the sampled completions")
 
     def run(self, options: dict[str, Any]) -> Mapping[str, Any]:
         from rl.evaluation import evaluate_policy
         from rl.policy import available_device, load_policy
-        from rl.sampling import Noise, Sampler
+        from rl.sampling import Noise
 
         items = load_task(options["task"], options["data"]).split(options["split"])
         model, tokenizer = load_policy(options["policy"], available_device())
@@ -33,6 +34,6 @@ class Command(PipelineCommand):
             tokenizer,
             items,
             horizon=options["horizon"],
-            sampler=Sampler(options["temperature"]),
+            sampler=read_sampler(options),
             noise=Noise(options["seed"]),
         )

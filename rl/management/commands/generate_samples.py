@@ -6,6 +6,7 @@ from typing import Any
 
 from annotation.management.command import PipelineCommand
 from rl.generate import Decoder, generate_samples, write_samples
+from rl.management.sampler_options import add_sampler_options, read_sampler
 from rl.policy import available_device, load_policy
 from rl.tasks import SPLITS, TASKS, load_task
 
@@ -22,7 +23,7 @@ class Command(PipelineCommand):
         parser.add_argument("--system", help="the name under which the completions are known; the policy's by default")
         parser.add_argument("--greedy", action="store_true", help="the most likely token each time, not a sample")
         parser.add_argument("--samples-per-item", type=int, default=1)
-        parser.add_argument("--temperature", type=float, default=1.0)
+        add_sampler_options(parser)
         parser.add_argument("--horizon", type=int, default=32, help="most tokens of a completion")
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--output", type=Path, required=True)
@@ -34,7 +35,7 @@ class Command(PipelineCommand):
             is_greedy=options["greedy"],
             samples_per_item=options["samples_per_item"],
             horizon=options["horizon"],
-            temperature=options["temperature"],
+            sampler=read_sampler(options),
             seed=options["seed"],
         )
         samples = generate_samples(model, tokenizer, items, options["system"] or options["policy"], decoder)

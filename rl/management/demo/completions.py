@@ -12,7 +12,7 @@ from rl.management.demo.workshop import Workshop
 from rl.metrics.coverage import count_missing
 from rl.policy import load_policy
 from rl.rollout import sample_responses
-from rl.sampling import Noise, Sampler, number_repeats
+from rl.sampling import Noise, number_repeats
 from rl.tasks import Item, load_task
 from rl.tasks.commongen_mini.judge import GoldScore, load_judge
 
@@ -74,7 +74,7 @@ def draw_candidates(shop: Workshop) -> tuple[list[Sample], np.ndarray]:
         horizon=decoder.horizon,
         noise=Noise(decoder.seed),
         keys=number_repeats([item.item for item in items]),
-        sampler=Sampler(temperature=decoder.temperature),
+        sampler=decoder.sampler,
     )
     log_likelihood = (rollout.log_probs * rollout.is_response).sum(dim=1) / rollout.is_response.sum(dim=1)
     samples = [

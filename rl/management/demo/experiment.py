@@ -6,6 +6,7 @@ from pathlib import Path
 from annotation.errors import InputError
 from annotation.simulated_workers import CrowdConfig
 from rl.generate import Decoder
+from rl.sampling import Sampler
 from rl.tasks.commongen_mini.corpus import CorpusConfig
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -96,7 +97,7 @@ class Experiment:
             is_greedy=is_greedy,
             samples_per_item=samples_per_item,
             horizon=self.sampler.horizon,
-            temperature=self.sampler.temperature,
+            sampler=Sampler(temperature=self.sampler.temperature),
             seed=1000 * self.seed + purpose,
         )
 
