@@ -1,10 +1,12 @@
 """The preference reward model: a T5 that says "good" or "bad" of a completion, given its prompt.
 
-Score s(x, y) = logit("good") − logit("bad"), read at one decoder position:
+Score s(x, y) = logit("good") − logit("bad"), read in the decoder:
 
-- layout `encoder`, the paper's: prompt and completion in the encoder, read at the first decoder step;
+- layout `encoder`, the paper's: prompt and completion in the encoder, read at the first step;
 - layout `decoder`: the prompt in the encoder, the completion in the decoder, read after its EOS. A small model that
-  was trained to write completions can learn this one; it learns nothing from the other.
+  was trained to write completions can learn this one; it learns nothing from the other;
+- layout `decoder-mean`: as `decoder`, with a verdict after every token of the completion, EOS included, and their mean
+  as the score. A flaw is then heard where it stands, and no single state decides about a text unlike those judged.
 """
 
 import json
@@ -20,7 +22,7 @@ from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer, PreTr
 
 from annotation.errors import InputError
 
-Layout = Literal["encoder", "decoder"]
+Layout = Literal["encoder", "decoder", "decoder-mean"]
 SETTINGS_FILE = "preference_model.json"
 
 
@@ -81,7 +83,7 @@ class PreferenceModel(torch.nn.Module):
         return self._read_after([[*row, eos] for row in prompt_ids], [[*row, eos] for row in completion_ids])
 
     def _read_after(self, inputs: Sequence[list[int]], responses: Sequence[list[int]]) -> "Reading":
-        """Run the network on encoder `inputs`, and read the verdict after the decoder has read `responses`."""
+        """Run the network on encoder `inputs`, and read the verdicts as the decoder reads `responses`."""
         input_ids, is_input = self._pad(inputs)
         response_ids, is_response = self._pad(responses)
         start = response_ids.new_full((len(response_ids), 1), self.network.config.decoder_start_token_id)
@@ -94,10 +96,16 @@ class PreferenceModel(torch.nn.Module):
             decoder_attention_mask=torch.ones_like(decoder_ids),
             use_cache=False,
         ).logits.float()
-        rows = torch.arange(len(decoder_ids), device=decoder_ids.device)
-        verdict = logits[rows, is_response.sum(dim=1)]
         good, bad = self.verdict_ids
-        return Reading(verdict[:, good] - verdict[:, bad], logits[:, :-1], response_ids, is_response)
+        verdicts = logits[..., good] - logits[..., bad]
+        return Reading(self._summarise(verdicts, is_response), logits[:, :-1], response_ids, is_response)
+
+    def _summarise(self, verdicts: Tensor, is_response: Tensor) -> Tensor:
+        """Scores (B,) from the log-odds (B, 1 + T) at the start and after each token of the decoder's response."""
+        lengths = is_response.sum(dim=1)
+        if self.settings.layout == "decoder-mean":
+            return (verdicts[:, 1:] * is_response).sum(dim=1) / lengths
+        return verdicts.gather(1, lengths[:, None])[:, 0]
 
     def _token_ids(self, texts: Sequence[str], limit: int) -> list[list[int]]:
         """Ids without special tokens; a longer text loses its beginning."""

@@ -23,12 +23,13 @@ class RewardModelConfig:
     """centring: weight of (s_a + s_b)², which pins the scores' arbitrary zero (TRL's default is .01).
 
     language_weight: of the preferred completions' cross-entropy, which keeps the decoder a judge of language: without
-    it a model that saw few malformed texts overrates them (Yang et al. 2024, arXiv 2406.10216). Layout `decoder` only.
+    it a model that saw few malformed texts overrates them (Yang et al. 2024, arXiv 2406.10216). None in layout
+    `encoder`.
     temperature_ratio: the reward's temperature as a share of the scores' standard deviation.
     """
 
     base_model: str
-    layout: Layout = "decoder"
+    layout: Layout = "decoder-mean"
     loss: Loss = "bradley-terry"
     learning_rate: float = 6e-4
     batch: int = 16

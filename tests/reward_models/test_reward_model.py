@@ -51,6 +51,23 @@ def test_the_decoder_layout_is_a_plain_forward_pass(base: Path) -> None:
 
 
 @torch.no_grad()
+def test_the_mean_layout_averages_the_verdicts_after_each_token(base: Path) -> None:
+    """Each verdict by a pass of its own over what had been read by then; EOS is the last token."""
+    model = untrained(base, "decoder-mean")
+    prompt, completion = "say red number 1", "red blue."
+    read = model.tokenizer(completion)["input_ids"]  # ends with EOS
+    good, bad = model.verdict_ids
+    prompt_ids = model.tokenizer(prompt, return_tensors="pt")["input_ids"]
+    verdicts = []
+    for length in range(1, len(read) + 1):
+        decoder_ids = torch.tensor([[0, *read[:length]]])
+        logits = model.network(input_ids=prompt_ids, decoder_input_ids=decoder_ids).logits[0, -1]
+        verdicts.append((logits[good] - logits[bad]).item())
+    assert len(verdicts) > 2
+    assert model([prompt], [completion]).item() == pytest.approx(np.mean(verdicts), abs=1e-5)
+
+
+@torch.no_grad()
 def test_the_encoder_layout_reads_the_first_decoder_step(base: Path) -> None:
     model = untrained(base, "encoder")
     tokenizer = model.tokenizer
@@ -60,7 +77,7 @@ def test_the_encoder_layout_reads_the_first_decoder_step(base: Path) -> None:
     assert model(["say red"], ["red."]).item() == pytest.approx((logits[good] - logits[bad]).item(), abs=1e-5)
 
 
-@pytest.mark.parametrize("layout", ["encoder", "decoder"])
+@pytest.mark.parametrize("layout", ["encoder", "decoder", "decoder-mean"])
 def test_a_score_does_not_depend_on_its_batch(base: Path, layout: str) -> None:
     model = untrained(base, layout)
     prompts = ["say red number 1", "say blue", "say green number 12 red blue"]

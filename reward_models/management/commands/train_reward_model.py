@@ -19,9 +19,10 @@ NUMBERS = {
     "epochs": "at most",
     "patience": "epochs without a better validation loss before stopping",
     "dropout": "share of units",
-    "language_weight": "of the preferred completions' cross-entropy (layout decoder)",
+    "language_weight": "of the preferred completions' cross-entropy (not in layout encoder)",
     "seed": "draws batches and dropout",
 }
+DEFAULTS = {field.name: field.default for field in dataclasses.fields(RewardModelConfig)}
 
 
 class Command(PipelineCommand):
@@ -33,13 +34,13 @@ class Command(PipelineCommand):
         parser.add_argument(
             "--layout",
             choices=typing.get_args(Layout),
-            default="decoder",
-            help="decoder: the completion is read by the decoder; encoder: the paper's, for pretrained models",
+            default=DEFAULTS["layout"],
+            help="the decoder reads the completion, and its verdict counts after every token (decoder-mean) or after "
+            "the last (decoder); encoder: the paper's, for pretrained models",
         )
         parser.add_argument("--loss", choices=typing.get_args(Loss), default="bradley-terry")
-        defaults = {field.name: field.default for field in dataclasses.fields(RewardModelConfig)}
         for name, text in NUMBERS.items():
-            default = defaults[name]
+            default = DEFAULTS[name]
             parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, help=text)
         parser.add_argument(
             "--shuffle-votes",
