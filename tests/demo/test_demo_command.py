@@ -20,7 +20,7 @@ def test_the_loop_runs_resumes_after_an_interruption_and_repeats_itself(tmp_path
     headline = run_demo(first)
     assert (first / "summary.json").read_bytes() == (finished_demo / "summary.json").read_bytes()
     summary = json.loads((first / "summary.json").read_text())
-    assert summary["first-vote"]["votes"] == 40 * 3
+    assert summary["first-vote"]["votes"] == (40 + 10) * 3
     contest = summary["second-vote"]["c_against_b"]
     assert contest["wins_a"] + contest["wins_b"] + contest["ties"] == 12 * 3
     assert headline["second_vote_c_against_b"]["wins_b"] == contest["wins_b"]
