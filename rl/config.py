@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from annotation.errors import InputError
 from rl.nlpo import NlpoConfig
-from rl.sampling import Sampler
+from rl.sampling import Sampler, check_sampler
 from rl.trackers import TrackingConfig
 from rl.trpo import TrpoConfig
 
@@ -151,7 +151,7 @@ def check_config(config: TrainingConfig) -> None:
     shares = {"discount": config.discount, "gae_lambda": config.gae_lambda, "nlpo.top_mass": config.nlpo.top_mass}
     for name, value in shares.items():
         _expect(0 <= value <= 1, name, value, "a number from 0 to 1")
-    _expect(0 < config.sampler.top_p <= 1, "sampler.top_p", config.sampler.top_p, "a number above 0, at most 1")
+    check_sampler(config.sampler, lambda name: f"sampler.{name}")
     for name, value in _settings_from_zero(config).items():
         _expect(value >= 0, name, value, "a number of at least 0")
     _expect(config.kl.target is None or config.kl.target > 0, "kl.target", config.kl.target, "a number above 0 or null")
@@ -170,7 +170,6 @@ def _positive_settings(config: TrainingConfig) -> dict[str, float]:
         "samples_per_prompt": config.samples_per_prompt,
         "horizon": config.horizon,
         "checkpoint_every": config.checkpoint_every,
-        "sampler.temperature": config.sampler.temperature,
         "nlpo.refresh_every": config.nlpo.refresh_every,
         "nlpo.top_mass": config.nlpo.top_mass,
         "optimiser.minibatch": optimiser.minibatch,
@@ -191,8 +190,6 @@ def _positive_settings(config: TrainingConfig) -> dict[str, float]:
 def _settings_from_zero(config: TrainingConfig) -> dict[str, float]:
     return {
         "kl.coefficient": config.kl.coefficient,
-        "sampler.top_k": config.sampler.top_k,
-        "sampler.min_length": config.sampler.min_length,
         "optimiser.learning_rate": config.optimiser.learning_rate,
         "optimiser.value_learning_rate": config.optimiser.value_learning_rate,
         "optimiser.weight_decay": config.optimiser.weight_decay,

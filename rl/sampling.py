@@ -5,13 +5,14 @@ depend on which other rows share its batch, on their order, or on what was drawn
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from annotation.errors import InputError
 from rl.support import keep_most_likely, restrict, smallest_support
 
 Key = int | str
@@ -49,6 +50,18 @@ class Sampler:
         if self.top_p < 1:
             is_kept = _intersect(is_kept, smallest_support(restrict(logits, is_kept).softmax(dim=-1), self.top_p))
         return is_kept
+
+
+def check_sampler(sampler: Sampler, name_of: Callable[[str], str]) -> None:
+    """InputError for a value that no sampler could use. name_of: what its user calls a setting."""
+    for name, holds, expectation in (
+        ("temperature", sampler.temperature > 0, "a number above 0"),
+        ("top_k", sampler.top_k >= 0, "a number of at least 0"),
+        ("top_p", 0 < sampler.top_p <= 1, "a number above 0, at most 1"),
+        ("min_length", sampler.min_length >= 0, "a number of at least 0"),
+    ):
+        if not holds:
+            raise InputError(f"{name_of(name)}: expected {expectation}, found {getattr(sampler, name)}.")
 
 
 def _intersect(first: Tensor | None, second: Tensor) -> Tensor:

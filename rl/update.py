@@ -80,7 +80,7 @@ def accumulate_policy_gradient(policy: PreTrainedModel, minibatch: Lessons, conf
         loss, figures = policy_loss(response_logits(policy, *part.lessons.rollout.scored_inputs()), part, config)
         loss.backward()
         parts.append(figures)
-    return _combine(parts)
+    return combine_figures(parts)
 
 
 def accumulate_joint_gradient(
@@ -100,7 +100,7 @@ def accumulate_joint_gradient(
             loss, figures = loss + actor_loss, figures | actor_figures
         loss.backward()
         parts.append(figures)
-    return _combine(parts)
+    return combine_figures(parts)
 
 
 def accumulate_value_gradient(value_model: PreTrainedModel, minibatch: Lessons, config: TrainingConfig) -> Figures:
@@ -110,7 +110,7 @@ def accumulate_value_gradient(value_model: PreTrainedModel, minibatch: Lessons, 
         loss = critic_loss(response_values(value_model, *part.lessons.rollout.scored_inputs()), part, config)
         loss.backward()
         parts.append({"value_loss": float(loss.detach())})
-    return _combine(parts)
+    return combine_figures(parts)
 
 
 def policy_loss(logits: Tensor, part: Part, config: TrainingConfig) -> tuple[Tensor, Figures]:
@@ -176,11 +176,6 @@ def take_step(
         raise InputError(f"the {name} or its gradient is not a finite number; lower the learning rate.")
     optimiser.step()
     return norm
-
-
-def _combine(parts: list[Figures]) -> Figures:
-    """A minibatch's figures: each part brought its share of the sums; the largest error is the largest part's."""
-    return combine_figures(parts)
 
 
 def _summarise(steps: list[Figures]) -> Figures:

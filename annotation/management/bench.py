@@ -5,6 +5,7 @@ must be stored, once, and no HIT may have more raters than it wants.
 """
 
 import contextlib
+import functools
 import json
 import os
 import sqlite3
@@ -89,14 +90,13 @@ def bench_load(database: Path | str, log: Path, config: BenchConfig) -> dict[str
         for statement in _floor_tables().split(";"):
             if statement.strip():
                 connection.execute(statement)
-    serve = {"log": log, "workers": PROCESSES, "threads": THREADS}
-    floor_application = "annotation.management.bench_floor"
+    serve = functools.partial(running_server, database, log=log, workers=PROCESSES, threads=THREADS)
     floor: list[dict[str, float]] = []
     app: list[dict[str, float]] = []
     tallies: list[Tally] = []
     with (
-        running_server(database, **serve) as url,  # type: ignore[arg-type]
-        running_server(database, application=floor_application, **serve) as floor_url,  # type: ignore[arg-type]
+        serve() as url,
+        serve(application="annotation.management.bench_floor") as floor_url,
     ):
         for turn in range(config.rounds):
             handles = [f"worker-{turn}-{number}" for number in range(config.workers)]

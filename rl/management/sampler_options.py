@@ -4,8 +4,7 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
-from annotation.errors import InputError
-from rl.sampling import Sampler
+from rl.sampling import Sampler, check_sampler
 
 
 def add_sampler_options(parser: ArgumentParser) -> None:
@@ -18,13 +17,5 @@ def add_sampler_options(parser: ArgumentParser) -> None:
 def read_sampler(options: Mapping[str, Any]) -> Sampler:
     """InputError for a value that no sampler could use."""
     sampler = Sampler(options["temperature"], options["top_k"], options["top_p"], options["min_length"])
-    _expect(sampler.temperature > 0, "--temperature", sampler.temperature, "a number above 0")
-    _expect(sampler.top_k >= 0, "--top-k", sampler.top_k, "a number of at least 0")
-    _expect(0 < sampler.top_p <= 1, "--top-p", sampler.top_p, "a number above 0, at most 1")
-    _expect(sampler.min_length >= 0, "--min-length", sampler.min_length, "a number of at least 0")
+    check_sampler(sampler, lambda name: "--" + name.replace("_", "-"))
     return sampler
-
-
-def _expect(holds: bool, name: str, value: float, expectation: str) -> None:
-    if not holds:
-        raise InputError(f"{name}: expected {expectation}, found {value}.")

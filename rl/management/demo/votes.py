@@ -26,11 +26,7 @@ def select_pairs(supervised: Sequence[Sample], tuned: Sequence[Sample], wanted: 
     Those come first that use the concepts in different orders: two sentences that tell the same say nothing about
     people's preferences. No gold is used. InputError if fewer remain than the paper's 417 or `wanted`.
     """
-    complete = [
-        pair
-        for pair in zip(supervised, tuned, strict=True)
-        if pair[0].completion != pair[1].completion and not any(_misses_a_concept(sample) for sample in pair)
-    ]
+    complete = [pair for pair in _differing(supervised, tuned) if not any(map(_misses_a_concept, pair))]
     least = min(PAPER_PAIRS, wanted)
     if len(complete) < least:
         raise InputError(f"only {len(complete)} pairs use all concepts; expected at least {least}.")
@@ -44,13 +40,14 @@ def select_incomplete_pairs(supervised: Sequence[Sample], tuned: Sequence[Sample
 
     A reward model that has never heard what people say of incomplete and broken sentences overrates them.
     """
-    incomplete = [
-        pair
-        for pair in zip(supervised, tuned, strict=True)
-        if pair[0].completion != pair[1].completion and any(_misses_a_concept(sample) for sample in pair)
-    ]
+    incomplete = [pair for pair in _differing(supervised, tuned) if any(map(_misses_a_concept, pair))]
     random.Random(f"incomplete pairs {seed}").shuffle(incomplete)
     return [pair_row(a, b) for a, b in incomplete[:wanted]]
+
+
+def _differing(supervised: Sequence[Sample], tuned: Sequence[Sample]) -> list[tuple[Sample, Sample]]:
+    """The two systems' completions for each prompt, where they are not the same."""
+    return [(a, b) for a, b in zip(supervised, tuned, strict=True) if a.completion != b.completion]
 
 
 def _misses_a_concept(sample: Sample) -> bool:
