@@ -8,6 +8,8 @@ the database then undoes one, which is done again. What may never happen is forb
 """
 
 import hashlib
+import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,8 +26,10 @@ T = TypeVar("T")
 State, Kind = Assignment.State, Assignment.Kind
 # How often a claim waits for HITs that others had locked before it says that there is nothing.
 MOST_WAITS = 3
-# How often it gives way to the same worker's other tab before it takes a conflict for a fault.
-MOST_CONFLICTS = 5
+# How often it gives way to the same worker's other tabs before it takes a conflict for a fault, and the longest that it
+# then stands aside, in seconds: by chance, or tabs in step would meet again and again.
+MOST_CONFLICTS = 20
+LONGEST_STEP_ASIDE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +63,17 @@ def claim(campaign: Campaign, worker: Worker, now: datetime | None = None) -> As
 
 
 def _in_turn(action: Callable[[], T]) -> T:
-    """A transaction with a claim in it. Of one worker's claims that run at once, the constraints let one lease stand;
+    """A transaction that others may undo. Of one worker's claims that run at once, the constraints let one lease stand;
     another is undone and done again: it finds that lease, or that the other tab is already done with it.
     """
-    for _ in range(MOST_CONFLICTS):
+    for conflicts in range(MOST_CONFLICTS):
         try:
             with transaction.atomic():
                 return action()
         except DatabaseError as error:
             if not (isinstance(error, IntegrityError) or statements.is_deadlock(error)):
                 raise
+        time.sleep(random.uniform(0, LONGEST_STEP_ASIDE) * conflicts / MOST_CONFLICTS)
     with transaction.atomic():
         return action()
 
@@ -94,9 +99,11 @@ def _claim_unlocked(campaign: Campaign, worker: Worker, now: datetime, after: in
     """A claim that waits for nobody but the same worker's other tab."""
     leased_until = now + timedelta(minutes=campaign.lease_minutes)
     held, has_overdue = statements.find_held_or_overdue(campaign, worker, now)
-    # Another tab may be submitting it at this moment: then it is held no longer.
-    if held is not None and _renew(held, leased_until):
-        return held
+    # Another tab may be submitting it at this moment: then it is held no longer, and perhaps the next one is.
+    while held is not None:
+        if _renew(held, leased_until):
+            return held
+        held, has_overdue = statements.find_held_or_overdue(campaign, worker, now)
     if campaign.state != Campaign.State.OPEN:
         return None
     if has_overdue:
@@ -151,10 +158,9 @@ def _end_lease(assignment_id: int, hit_id: int, state: Assignment.State) -> bool
     return True
 
 
-@transaction.atomic(savepoint=False)
 def give_back(assignment: Assignment) -> bool:
     """Return a HIT unjudged; the worker will not meet it again. False if the lease was over already."""
-    return _end_lease(assignment.pk, assignment.hit_id, State.RETURNED)
+    return _in_turn(lambda: _end_lease(assignment.pk, assignment.hit_id, State.RETURNED))
 
 
 @transaction.atomic(savepoint=False)

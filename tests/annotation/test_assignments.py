@@ -9,7 +9,7 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 from psycopg.errors import AdminShutdown, DeadlockDetected
 
-from annotation import statements
+from annotation import assignments, statements
 from annotation.assignments import Answer, claim, expire_leases, give_back, left_side, submit, submit_and_claim
 from annotation.campaigns import close
 from annotation.models import HIT, Assignment, Campaign, Judgment, Worker
@@ -162,6 +162,25 @@ def test_a_cycle_that_a_deadlock_undid_is_done_again(
         with pytest.raises(OperationalError):
             submit_and_claim(lease, ada, VOTE_A)
     assert Judgment.objects.count() == is_done_again
+
+
+def test_giving_back_is_done_again_if_a_deadlock_undid_it(
+    make_campaign: MakeCampaign, ada: Worker, bea: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = make_campaign(hits=1, raters_per_hit=1)
+    lease, tries = must_claim(campaign, ada), []
+    end = assignments._end_lease
+
+    def fail_first(*arguments: Any) -> bool:
+        tries.append(end(*arguments))
+        if len(tries) == 1:
+            raise OperationalError("undone") from DeadlockDetected()
+        return tries[-1]
+
+    monkeypatch.setattr(assignments, "_end_lease", fail_first)
+    assert give_back(lease) is True
+    assert tries == [True, True], "the first was undone with its transaction"
+    assert must_claim(campaign, bea).slot == 1
 
 
 def test_a_closed_campaign_hands_out_nothing_but_takes_what_is_under_way(

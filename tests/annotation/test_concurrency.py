@@ -33,7 +33,7 @@ while assignment is not None:
     _, assignment = submit_and_claim(assignment, worker, [Answer("preference", choice="a")])
 print(json.dumps(done))
 """
-# Two tabs of each worker, in two threads. They see the same assignments and send what they like; and the clock of each
+# Three tabs of each worker, in threads. They see the same assignments and send what they like; and the clock of each
 # is wrong by up to two hours, in either direction, so that leases run out at any moment.
 ROUGH_WORK = """
 import json, random
@@ -62,8 +62,9 @@ def tab(seed):
     connection.close()
     return sent
 
-with ThreadPoolExecutor(2) as pool:
-    print(json.dumps([row for sent in pool.map(tab, [{number}, 100 + {number}]) for row in sent]))
+with ThreadPoolExecutor(3) as pool:
+    seeds = [{number}, 100 + {number}, 200 + {number}]
+    print(json.dumps([row for sent in pool.map(tab, seeds) for row in sent]))
 """
 COUNT = """
 import json

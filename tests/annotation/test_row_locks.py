@@ -147,6 +147,20 @@ def test_two_tabs_that_submit_get_the_same_receipt_and_the_same_next_hit(
     assert Judgment.objects.count() == 1
 
 
+def test_a_claim_that_waits_for_the_other_tabs_submission_finds_the_lease_that_came_with_it(
+    make_campaign: MakeCampaign, ada: Worker, elsewhere: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, and not by a conflict: each try that begins with an outdated lease meets the next one."""
+    campaign = make_campaign(hits=3)
+    lease = claim(campaign, ada)
+    monkeypatch.setattr(assignments, "MOST_CONFLICTS", 0)
+    with held_open(elsewhere, assignments.submit_and_claim, lease, ada, VOTE) as (_, following):
+        second = elsewhere(claim, campaign, ada)
+        assert is_waiting(second)
+    assert second.result(5).pk == following.pk
+    check_slots(campaign)
+
+
 def test_work_that_meets_its_own_expiry_counts(make_campaign: MakeCampaign, ada: Worker, elsewhere: Any) -> None:
     campaign = make_campaign(hits=1, raters_per_hit=1)
     lease = overdue(claim(campaign, ada))  # type: ignore[arg-type]
