@@ -63,3 +63,9 @@ def interrupt_demo(output: Path, result: Path, *options: str) -> None:
     time.sleep(3)
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(60) != 0
+
+
+def finished_runs(demo: Path) -> dict[Path, int]:
+    """When each run folder in `demo` was finished: a run's environment is written last, and once."""
+    records = [path for path in demo.rglob("*/environment.json") if not path.parent.name.endswith(".partial")]
+    return {path: path.stat().st_mtime_ns for path in records if path.parent != demo}

@@ -15,7 +15,7 @@ from rl.management.demo.controls import judge_aucs, judge_gold_of_policies, judg
 from rl.management.demo.experiment import EXPERIMENT_FILE, Experiment
 from rl.tasks import load_task
 from rl.tasks.commongen_mini.judge import load_judge
-from tests.demo.miniature import interrupt_demo, run_demo
+from tests.demo.miniature import finished_runs, interrupt_demo, run_demo
 
 
 def test_a_mean_auc_is_held_against_two_of_its_standard_errors() -> None:
@@ -53,12 +53,6 @@ def test_too_few_controls_are_refused_before_anything_runs() -> None:
         load_config(Experiment, EXPERIMENT_FILE, ["controls.shuffled_policies=1"])
     with pytest.raises(InputError, match="shuffled_models: expected at least as many as shuffled_policies, 5, found 4"):
         load_config(Experiment, EXPERIMENT_FILE, ["controls.shuffled_models=4"])
-
-
-def finished_runs(demo: Path) -> dict[Path, int]:
-    """When each run folder in `demo` was finished: a run's environment is written last, and once."""
-    records = [path for path in demo.rglob("*/environment.json") if not path.parent.name.endswith(".partial")]
-    return {path: path.stat().st_mtime_ns for path in records if path.parent != demo}
 
 
 def shares_of_faults(task: Path) -> dict[str, float]:

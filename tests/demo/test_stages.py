@@ -147,15 +147,17 @@ def test_an_interrupted_supervised_training_is_resumed(tmp_path: Path, monkeypat
     shop = workshop(tmp_path / "demo", [])
     commands: list[list[str]] = []
 
-    def interrupted_then_done(self: Workshop, *command: str | Path) -> None:
-        commands.append([str(word) for word in command])
+    def interrupted_then_done(self: Workshop, *given: list[str | Path]) -> None:
+        commands.extend([str(word) for word in command] for command in given)
+        if not given:
+            return
         if len(commands) == 1:
             (shop.folder / "supervised.partial").mkdir()
             raise KeyboardInterrupt
         (shop.folder / "supervised.partial").rename(shop.folder / "supervised")
         write_json(shop.folder / "supervised" / "summary.json", {"validation_loss": 1.5})
 
-    monkeypatch.setattr(Workshop, "run", interrupted_then_done)
+    monkeypatch.setattr(Workshop, "run_together", interrupted_then_done)
     with pytest.raises(KeyboardInterrupt):
         train_supervised(shop)
     assert train_supervised(shop)["validation_loss"] == 1.5

@@ -20,8 +20,7 @@ from rl.management.demo.completions import PURPOSES, completions_of, judge_sampl
 from rl.management.demo.experiment import Experiment
 from rl.management.demo.loop import STAGES, write_outcome
 from rl.management.demo.measurements import brief
-from rl.management.demo.training import tuning_command
-from rl.management.demo.workshop import Command, Result, Workshop, open_workshop
+from rl.management.demo.workshop import Result, Workshop, open_workshop
 from rl.policy import load_policy
 
 LEFT_OUT = ("reward-model-evaluation", "likert", "your-turn")
@@ -49,26 +48,25 @@ def _once(shop: Workshop, stage: str, work: Callable[[Workshop], Result]) -> Res
     return {key: value for key, value in result.items() if key not in ("seconds", "line")}
 
 
-def _shuffled_model(shop: Workshop, number: int) -> Path:
-    return shop.folder / "controls" / f"shuffled-reward-model-{number:02d}"
+def _shuffled_model(number: int) -> str:
+    return f"controls/shuffled-reward-model-{number:02d}"
 
 
 def _train_on_shuffled_votes(shop: Workshop) -> Result:
     """Reward models on votes whose sides were exchanged at random, tested on votes exchanged alike."""
     numbers = range(shop.experiment.controls.shuffled_models)
-    commands = [
-        [*training.reward_model_command(shop, seed=number), f"--shuffle-votes={number}", "--output", output]
+    commands = {
+        _shuffled_model(number): [*training.reward_model_command(shop, seed=number), f"--shuffle-votes={number}"]
         for number in numbers
-        if not (output := _shuffled_model(shop, number)).exists()
-    ]
-    _run_in_twos(shop, commands)
+    }
+    shop.run_together(*training.unless_done(shop, commands))
     preferences = read_preferences(shop.folder / "first-vote")
     return judge_aucs([_auc_on_shuffled_votes(shop, preferences, number) for number in numbers])
 
 
 def _auc_on_shuffled_votes(shop: Workshop, preferences: Sequence[Preference], number: int) -> float:
     shuffled = [pair for pair in shuffle_votes(preferences, number) if pair.split == "test" and pair.label]
-    _, texts = tabulate_scores(shuffled, {"score": load_scorer(_shuffled_model(shop, number))})
+    _, texts = tabulate_scores(shuffled, {"score": load_scorer(shop.folder / _shuffled_model(number))})
     labels, scores = texts["is_chosen"].to_numpy(), texts["score"].to_numpy()
     return float(roc_auc(np.ones((1, len(labels))), labels, scores)[0])
 
@@ -90,11 +88,11 @@ def _tune_on_shuffled_votes(shop: Workshop) -> Result:
     """Policies tuned as arm C was, on reward models that know nothing."""
     arms = [f"controls/shuffled-policy-{number:02d}" for number in range(shop.experiment.controls.shuffled_policies)]
     base = "base_model=" + str(shop.folder / "supervised" / "policy")
-    commands = []
+    commands = {}
     for number, arm in enumerate(arms):
-        scorer = f"reward.preference_model={_shuffled_model(shop, number)}"
-        commands.append(tuning_command(shop, arm, [base, "reward.name=meteor_preference", scorer]))
-    _run_in_twos(shop, [command for command in commands if command])
+        scorer = f"reward.preference_model={shop.folder / _shuffled_model(number)}"
+        commands[arm] = training.tuning_command(shop, arm, [base, "reward.name=meteor_preference", scorer])
+    shop.run_together(*training.unless_done(shop, commands))
     gold_b = mean_gold(judge_samples(shop, completions_of(shop, "arm-b", "test")))["utility"]
     return judge_gold_of_policies([_mean_gold_of(shop, shop.folder / arm / "policy") - gold_b for arm in arms])
 
@@ -116,11 +114,6 @@ def _mean_gold_of(shop: Workshop, policy: Path) -> float:
     decoder = shop.experiment.decoder(PURPOSES["test"])
     samples = generate_samples(model, tokenizer, task_items(shop, "test"), "shuffled", decoder, show_progress=False)
     return mean_gold(judge_samples(shop, samples))["utility"]
-
-
-def _run_in_twos(shop: Workshop, commands: Sequence[Command]) -> None:
-    for start in range(0, len(commands), 2):
-        shop.run_together(*commands[start : start + 2])
 
 
 def _run_negative_world(shop: Workshop) -> Result:

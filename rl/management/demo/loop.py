@@ -15,9 +15,9 @@ from rl.management.demo.workshop import THREADS, Result, Workshop, open_workshop
 STAGES: tuple[tuple[str, str, Callable[[Workshop], Result]], ...] = (
     ("task", "The task: a world, its concept sets, and a corpus that has learned to err", training.build_task),
     ("supervised", "a. Supervised policy: a small T5 from scratch imitates the corpus", training.train_supervised),
-    ("tuned-on-meteor", "b. NLPO on METEOR: arm A, and from the zero-shot checkpoint", training.tune_on_meteor),
+    ("tuned-on-meteor", "b. NLPO on METEOR: arm A", training.tune_on_meteor),
     ("first-vote", "c, d. First vote: Supervised or arm A? Export, and agreement", stages.hold_first_vote),
-    ("reward-model", "e. Reward model: T5 learns the votes", training.train_reward_model),
+    ("reward-model", "e. Reward model: T5 learns the votes; meanwhile, what needs none", training.train_reward_model),
     ("reward-model-evaluation", "e. What the reward model knows: AUC, best-of-n", stages.evaluate_reward_model),
     ("tuned-on-preferences", "f. Arms B (coverage) and C (coverage and preferences)", training.tune_on_preferences),
     ("second-vote", "g. Second vote: C against B, C against A", stages.hold_second_vote),

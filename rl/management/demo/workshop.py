@@ -17,6 +17,9 @@ from rl.management.demo.experiment import ROOT, Experiment
 
 # One a process: a second thread gains small models nothing, and with another number sums differ in their last bits.
 THREADS = 1
+# How many commands run at once.
+CORES = 2
+POLL_S = 0.1
 
 Result = dict[str, Any]
 Command = Sequence[str | Path]
@@ -59,14 +62,24 @@ class Workshop:
 
     def run(self, *command: str | Path) -> None:
         """Run one `manage.py` command, its progress bar on the screen."""
-        self._wait([(command, self._start(command, {}))])
+        self.run_together(command)
 
     def run_together(self, *commands: Command) -> None:
-        """Run several commands at once, one core each."""
-        started = []
-        for position, command in enumerate(commands):
-            started.append((command, self._start(command, {"TQDM_POSITION": str(position)})))
-        self._wait(started)
+        """Run commands in their order, two at once, one core each; if one fails, end the others."""
+        waiting, running = list(commands), dict[int, tuple[Command, subprocess.Popen[bytes]]]()
+        try:
+            while waiting or running:
+                for place in set(range(CORES)) - set(running):
+                    if waiting:
+                        command = waiting.pop(0)
+                        running[place] = command, self._start(command, {"TQDM_POSITION": str(place)})
+                time.sleep(POLL_S)
+                running = {place: row for place, row in running.items() if not _has_succeeded(*row)}
+        finally:
+            for _, process in running.values():
+                if process.poll() is None:
+                    process.terminate()
+                    process.wait()
 
     def succeeds(self, *command: str | Path) -> bool:
         """Whether a command that only asks answers with success."""
@@ -86,17 +99,12 @@ class Workshop:
         own = environment_of(self.database) | {"OMP_NUM_THREADS": str(THREADS)}
         return variables | own | dict(environment)
 
-    def _wait(self, started: Sequence[tuple[Command, subprocess.Popen[bytes]]]) -> None:
-        """Wait for all; if one fails, or the demo is interrupted, end the others."""
-        try:
-            for command, process in started:
-                if process.wait() != 0:
-                    raise InputError(f"the demo stopped: `manage.py {command[0]}` failed (its message is above).")
-        finally:
-            for _, process in started:
-                if process.poll() is None:
-                    process.terminate()
-                    process.wait()
+
+def _has_succeeded(command: Command, process: subprocess.Popen[bytes]) -> bool:
+    """Whether it has ended, well; InputError if it has failed."""
+    if process.poll() not in (None, 0):
+        raise InputError(f"the demo stopped: `manage.py {command[0]}` failed (its message is above).")
+    return process.returncode == 0
 
 
 def open_workshop(folder: Path, experiment: Experiment, say: Callable[[str], None]) -> Workshop:
