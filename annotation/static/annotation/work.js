@@ -62,7 +62,8 @@ function choose(key) {
   radio.checked = true;
   radio.dispatchEvent(new Event("change", { bubbles: true }));
   // What is asked may have changed with the answer.
-  const next = groups().slice(names.indexOf(name) + 1).find(isOpen);
+  const now = groups();
+  const next = now.slice(now.indexOf(name) + 1).find(isOpen) || now.find(isOpen);
   (next ? form.elements[next][0] : radio).focus();
 }
 
