@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from annotation.models import HIT, Assignment, Campaign, Judgment, Worker
+from annotation.models import HIT, Assignment, Campaign, Comment, Judgment, Worker
 
 
 class ReadOnly(admin.ModelAdmin):
@@ -48,5 +48,11 @@ class AssignmentAdmin(ReadOnly):
 
 @admin.register(Judgment)
 class JudgmentAdmin(ReadOnly):
-    list_display = ["assignment", "question", "value", "choice"]
+    list_display = ["assignment", "question", "value", "choice", "ranking"]
+    list_select_related = ["assignment__hit", "assignment__worker"]
+
+
+@admin.register(Comment)
+class CommentAdmin(ReadOnly):
+    list_display = ["assignment", "text"]
     list_select_related = ["assignment__hit", "assignment__worker"]

@@ -20,7 +20,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from annotation import statements
-from annotation.models import HIT, Assignment, Campaign, Worker
+from annotation.models import HIT, Assignment, Campaign, Comment, Worker
+from annotation.rankings import LETTERS
 
 T = TypeVar("T")
 State, Kind = Assignment.State, Assignment.Kind
@@ -34,12 +35,13 @@ LONGEST_STEP_ASIDE = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer of a form: a value on a scale, or a choice with an optional strength."""
+    """One answer of a form: a value on a scale, a choice with an optional strength, or a ranking of letters."""
 
     question: str
     value: int | None = None
     choice: str = ""
     strength: int | None = None
+    ranking: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +118,15 @@ def _claim_unlocked(campaign: Campaign, worker: Worker, now: datetime, after: in
         campaign=campaign,
         hit_id=hit_id,
         worker=worker,
-        left=left_side(campaign, worker, hit_key) if campaign.kind == Campaign.Kind.PAIRWISE else "",
         accepted_at=now,
         leased_until=leased_until,
     )
-    statements.store_lease(lease)
+    if campaign.kind == Campaign.Kind.PAIRWISE:
+        statements.store_lease(lease, sides=shuffle_letters(campaign.seed, hit_key, 2))
+    elif campaign.shows_sets:
+        statements.store_lease(lease, order=shuffle_letters(campaign.seed, hit_key, statements.count_set(hit_id)))
+    else:
+        statements.store_lease(lease)
     return lease
 
 
@@ -136,10 +142,19 @@ def has_work(campaign: Campaign, worker: Worker, now: datetime | None = None) ->
     return is_open and statements.find_work(campaign, worker, now or timezone.now()) is not None
 
 
-def left_side(campaign: Campaign, worker: Worker, hit_key: str) -> str:
-    """Which completion this worker sees left: a fair coin that falls the same way on every run of a seed."""
-    digest = hashlib.sha256(f"{campaign.seed}\x1f{worker.handle}\x1f{hit_key}".encode()).digest()
-    return "ab"[digest[0] & 1]
+def shuffle_letters(seed: int, hit_key: str, count: int) -> str:
+    """The order in which the HIT's first slot shows its completions: any of all, and the same on every run of a seed.
+
+    Each further slot begins one letter later. So of a pair's raters as many see either one left, but for one if they
+    are odd; and each place shows each of a set's completions as often, but for one.
+    """
+    digest = hashlib.sha256(f"{seed}\x1f{hit_key}".encode()).digest()
+    drawn = int.from_bytes(digest)
+    letters, order = list(LETTERS[:count]), ""
+    for remaining in range(count, 0, -1):
+        drawn, place = divmod(drawn, remaining)
+        order += letters.pop(place)
+    return order
 
 
 @transaction.atomic(savepoint=False)
@@ -165,9 +180,13 @@ def give_back(assignment: Assignment) -> bool:
 
 @transaction.atomic(savepoint=False)
 def submit(
-    assignment: Assignment, answers: Sequence[Answer], active_seconds: float | None = None, now: datetime | None = None
+    assignment: Assignment,
+    answers: Sequence[Answer],
+    active_seconds: float | None = None,
+    now: datetime | None = None,
+    comment: str = "",
 ) -> Receipt:
-    """Store the answers, once: a second submission changes nothing and gets the first one's receipt.
+    """Store the answers and the comment, once: a second submission changes nothing and gets the first one's receipt.
 
     Work that comes after its lease was taken back counts if the HIT still has a free slot; otherwise it is kept as
     surplus, and paid.
@@ -185,7 +204,10 @@ def submit(
         if current.submitted_at is not None:
             return Receipt(current.token, current.kind, current.submitted_at)
         receipt = Receipt(current.token, _submit_late(current, now, active_seconds), now)
-    statements.store_judgments(assignment, [(a.question, a.value, a.choice, a.strength) for a in answers])
+    judgments = [(a.question, a.value, a.choice, a.strength, a.ranking) for a in answers]
+    statements.store_judgments(assignment, judgments)
+    if comment:
+        Comment.objects.create(assignment_id=assignment.pk, text=comment)
     return receipt
 
 
@@ -213,6 +235,7 @@ def submit_and_claim(
     answers: Sequence[Answer],
     active_seconds: float | None = None,
     now: datetime | None = None,
+    comment: str = "",
 ) -> tuple[Receipt, Assignment | None]:
     """Submit, and claim the next HIT, with one commit: a worker's whole cycle costs the disk one write.
 
@@ -222,7 +245,7 @@ def submit_and_claim(
 
     def cycle() -> tuple[Receipt, Assignment | None]:
         # Done again after a conflict, the submission is made again too: a savepoint around each claim costs more.
-        receipt = submit(assignment, answers, active_seconds, now)
+        receipt = submit(assignment, answers, active_seconds, now, comment)
         return receipt, _claim_unlocked(assignment.campaign, worker, now, after=assignment.hit_id)
 
     receipt, claimed = _in_turn(cycle)

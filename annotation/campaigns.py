@@ -7,25 +7,27 @@ from collections.abc import Sequence
 from django.db import transaction
 
 from annotation import statements
-from annotation.campaign_files import CampaignConfig, LikertRow, PairwiseRow, row_identity
+from annotation.campaign_files import CampaignConfig, ItemRow, PairwiseRow, SetRow, row_identity
 from annotation.errors import InputError
-from annotation.models import HIT, Campaign, Completion, Item, System
+from annotation.models import HIT, Campaign, Completion, Item, SetMember, System
+from annotation.rankings import LETTERS
 from annotation.run_folders import plain
 from annotation.task_templates import TaskTemplate
 
 BATCH = 2000
+STRENGTH_LABELS = {
+    2: ("Slightly", "Clearly"),
+    3: ("Slightly", "Clearly", "Far better"),
+    4: ("Barely", "Slightly", "Clearly", "Far better"),
+}
 
 
 @transaction.atomic
-def create_campaign(
-    config: CampaignConfig, template: TaskTemplate, rows: Sequence[LikertRow] | Sequence[PairwiseRow]
-) -> Campaign:
+def create_campaign(config: CampaignConfig, template: TaskTemplate, rows: Sequence[ItemRow]) -> Campaign:
     """A draft campaign with one HIT a row. Publication order is by HIT key, so systems come well mixed."""
     if Campaign.objects.filter(name=config.name).exists():
         raise InputError(f"campaign {config.name!r} exists already; choose another name.")
-    if config.title or config.instructions:
-        title, instructions = config.title or template.title, config.instructions or template.instructions
-        template = dataclasses.replace(template, title=title, instructions=instructions)
+    template = adapt_template(template, config)
     campaign = Campaign.objects.create(
         name=config.name,
         task=config.task,
@@ -35,11 +37,36 @@ def create_campaign(
         seed=config.seed,
         allow_tie=config.allow_tie,
         allow_both_bad=config.allow_both_bad,
+        ask_comment=config.ask_comment,
         reward_per_hit=config.reward,
         lease_minutes=config.lease_minutes,
     )
     _store_hits(campaign, rows)
     return campaign
+
+
+def adapt_template(template: TaskTemplate, config: CampaignConfig) -> TaskTemplate:
+    """The template as this campaign's workers read it; InputError if the campaign asks for what its kind has not."""
+    if config.allow_both_bad and template.kind != "pairwise":
+        raise InputError(f"allow_both_bad: expected false for task {config.task!r}, whose kind is {template.kind}.")
+    if config.allow_tie and template.kind not in ("pairwise", "ranking"):
+        raise InputError(f"allow_tie: expected false for task {config.task!r}, whose kind is {template.kind}.")
+    return dataclasses.replace(
+        template,
+        title=config.title or template.title,
+        instructions=config.instructions or template.instructions,
+        strength_labels=_strength_labels(template, config),
+    )
+
+
+def _strength_labels(template: TaskTemplate, config: CampaignConfig) -> tuple[str, ...]:
+    """The template's own labels, or the usual ones where it has none."""
+    points, own = config.strength_points, template.strength_labels
+    if points and template.kind != "pairwise":
+        raise InputError(f"strength_points: expected 0 for task {config.task!r}, whose kind is {template.kind}.")
+    if points and own and len(own) != points:
+        raise InputError(f"strength_points: task {config.task!r} labels {len(own)} points; expected that or 0.")
+    return (own or STRENGTH_LABELS[points]) if points else ()
 
 
 def publish(campaign: Campaign) -> None:
@@ -55,35 +82,45 @@ def close(campaign: Campaign) -> None:
     campaign.save(update_fields=["state"])
 
 
-def hit_key(campaign: Campaign, row: LikertRow | PairwiseRow) -> str:
+def hit_key(campaign: Campaign, row: ItemRow) -> str:
     """A HIT's stable name. It may be seen by workers, so it is a digest under the campaign's seed."""
     text = "\x1f".join((str(campaign.seed), campaign.name, *row_identity(row)))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _store_hits(campaign: Campaign, rows: Sequence[LikertRow] | Sequence[PairwiseRow]) -> None:
+def _store_hits(campaign: Campaign, rows: Sequence[ItemRow]) -> None:
     items = _store_items(campaign, rows)
     completions = _store_completions(campaign, rows, items)
     in_order = sorted(((hit_key(campaign, row), row) for row in rows), key=lambda pair: pair[0])
-    hits = []
+    hits: list[HIT] = []
+    members: list[SetMember] = []
     for position, (key, row) in enumerate(in_order):
-        sides = [completions[identity] for identity in _completion_identities(row)]
-        hits.append(
-            HIT(
-                campaign=campaign,
-                item=items[row.item],
-                key=key,
-                pair=row.pair if isinstance(row, PairwiseRow) else "",
-                completion_a=sides[0],
-                completion_b=sides[1] if len(sides) == 2 else None,
-                position=position,
-                free_slots=campaign.raters_per_hit,
-            )
+        shown = [completions[identity] for identity in _completion_identities(row)]
+        sides = [] if isinstance(row, SetRow) else shown
+        hit = HIT(
+            campaign=campaign,
+            item=items[row.item],
+            key=key,
+            pair=row.pair if isinstance(row, PairwiseRow) else "",
+            set=row.set if isinstance(row, SetRow) else "",
+            completion_a=sides[0] if sides else None,
+            completion_b=sides[1] if len(sides) == 2 else None,
+            position=position,
+            free_slots=campaign.raters_per_hit,
         )
+        hits.append(hit)
+        if isinstance(row, SetRow):
+            members += _members_of(hit, shown)
     HIT.objects.bulk_create(hits, batch_size=BATCH)
+    SetMember.objects.bulk_create(members, batch_size=BATCH)
 
 
-def _store_items(campaign: Campaign, rows: Sequence[LikertRow] | Sequence[PairwiseRow]) -> dict[str, Item]:
+def _members_of(hit: HIT, shown: Sequence[Completion]) -> list[SetMember]:
+    letters = LETTERS[: len(shown)]
+    return [SetMember(hit=hit, letter=letter, completion=c) for letter, c in zip(letters, shown, strict=True)]
+
+
+def _store_items(campaign: Campaign, rows: Sequence[ItemRow]) -> dict[str, Item]:
     items: dict[str, Item] = {}
     for row in rows:
         item = items.setdefault(row.item, Item(campaign=campaign, key=row.item, prompt=row.prompt, references=[]))
@@ -93,7 +130,7 @@ def _store_items(campaign: Campaign, rows: Sequence[LikertRow] | Sequence[Pairwi
 
 
 def _store_completions(
-    campaign: Campaign, rows: Sequence[LikertRow] | Sequence[PairwiseRow], items: dict[str, Item]
+    campaign: Campaign, rows: Sequence[ItemRow], items: dict[str, Item]
 ) -> dict[tuple[str, str, str], Completion]:
     identities = dict.fromkeys(identity for row in rows for identity in _completion_identities(row))
     systems = {name: System(campaign=campaign, name=name) for _, name, _ in identities}
@@ -108,8 +145,10 @@ def _store_completions(
     return completions
 
 
-def _completion_identities(row: LikertRow | PairwiseRow) -> list[tuple[str, str, str]]:
+def _completion_identities(row: ItemRow) -> list[tuple[str, str, str]]:
     """(item, system, text) of each completion that the row shows."""
     if isinstance(row, PairwiseRow):
         return [(row.item, row.system_a, row.completion_a), (row.item, row.system_b, row.completion_b)]
+    if isinstance(row, SetRow):
+        return [(row.item, system, text) for system, text in zip(row.systems, row.completions, strict=True)]
     return [(row.item, row.system, row.completion)]

@@ -18,7 +18,16 @@ from urllib.parse import urlencode, urlsplit
 from tqdm import tqdm
 
 from annotation.errors import InputError
-from annotation.simulated_workers import CrowdConfig, GoldScore, SimulatedWorker, choose, make_worker, rate
+from annotation.simulated_workers import (
+    CrowdConfig,
+    GoldScore,
+    SimulatedWorker,
+    choose,
+    choose_strength,
+    make_worker,
+    rank,
+    rate,
+)
 
 Judge = Callable[[str, str], GoldScore]
 READERS = 3
@@ -252,7 +261,28 @@ def answer_page(page: Page, worker: SimulatedWorker, judge: Judge, config: Crowd
         gold = judge(prompt, page.texts["completion"])
         scales = {question: [int(value) for value in values] for question, values in page.radios.items()}
         return {question: str(rate(worker, hit, question, gold, points)) for question, points in scales.items()}
+    if "completion-1" in page.texts:
+        return _answer_set(page, worker, judge, config)
     left, right = page.texts["left"], page.texts["right"]
-    (question, offered), *_ = page.radios.items()
+    (question, offered), *further = page.radios.items()
     golds = judge(prompt, left), judge(prompt, right)
-    return {question: choose(config, worker, hit, *golds, same_text=left == right, offered=offered)}
+    answers = {question: choose(config, worker, hit, *golds, same_text=left == right, offered=offered)}
+    if answers[question] in ("left", "right"):  # else its strength is not asked for
+        for name, values in further:
+            points = [int(value) for value in values]
+            answers[name] = str(choose_strength(config, worker, hit, *golds, points))
+    return answers
+
+
+def _answer_set(page: Page, worker: SimulatedWorker, judge: Judge, config: CrowdConfig) -> Mapping[str, str]:
+    """A place for each card; or, where there are two groups over all cards, the best and the worst of them."""
+    texts = [text for name, text in page.texts.items() if name.startswith("completion-")]
+    golds = [judge(page.texts["prompt"], text) for text in texts]
+    names = list(page.radios)
+    asks_extremes = names[0].endswith("-best")
+    may_tie = "ties" in page.data and not asks_extremes
+    places = rank(config, worker, page.data["hit"], golds, texts, may_tie=may_tie)
+    if asks_extremes:
+        best, worst = names
+        return {best: str(1 + places.index(1)), worst: str(1 + places.index(len(texts)))}
+    return {name: str(place) for name, place in zip(names, places, strict=True)}

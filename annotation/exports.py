@@ -20,10 +20,13 @@ from annotation.models import HIT, Assignment, Campaign, Judgment, Worker
 from annotation.records import (
     FILE_STEMS,
     SCHEMA_VERSION,
+    Comment,
     Comparison,
     Preference,
+    Ranking,
     Rating,
     aggregate_preferences,
+    comparisons_of_ranking,
     share_of_agreeing_pairs,
     to_dict,
 )
@@ -31,16 +34,20 @@ from annotation.run_folders import sha256_of_file, write_json
 from annotation.task_templates import Question, TaskTemplate, template_of
 
 FORMATS = ("jsonl", "parquet")
-Records = Sequence[Rating] | Sequence[Comparison] | Sequence[Preference]
+Records = Sequence[Rating] | Sequence[Comparison] | Sequence[Ranking] | Sequence[Preference] | Sequence[Comment]
 
 
-def export_judgments(campaign: Campaign, output: Path, file_format: str = "jsonl") -> dict[str, Any]:
-    """Write the export of `campaign` to `output`; returns the manifest."""
+def export_judgments(
+    campaign: Campaign, output: Path, file_format: str = "jsonl", *, with_comments: bool = False
+) -> dict[str, Any]:
+    """Write the export of `campaign` to `output`; returns the manifest. Free text is in it only `with_comments`."""
     if output.exists():
         raise InputError(f"{output} exists already; name another --output or remove it first.")
     tables = collect_records(campaign)
     if not any(tables.values()):
         raise InputError(f"campaign {campaign.name!r} has no judgments yet; there is nothing to export.")
+    if with_comments:
+        tables[FILE_STEMS[Comment]] = collect_comments(campaign)
     partial = output.with_name(output.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -63,14 +70,34 @@ def collect_records(campaign: Campaign) -> dict[str, Records]:
     if campaign.kind == Campaign.Kind.LIKERT:
         questions = {question.name: question for question in template.questions}
         return {FILE_STEMS[Rating]: [rating_of(j, questions[j.question]) for j in judgments]}
-    comparisons = [comparison_of(judgment) for judgment in judgments]
-    return {FILE_STEMS[Comparison]: comparisons, FILE_STEMS[Preference]: aggregate_preferences(comparisons)}
+    tables: dict[str, Records] = {}
+    if campaign.shows_sets:
+        rankings = [ranking_of(judgment) for judgment in judgments]
+        tables[FILE_STEMS[Ranking]] = rankings
+        comparisons = [comparison for ranking in rankings for comparison in comparisons_of_ranking(ranking)]
+    else:
+        comparisons = [comparison_of(judgment) for judgment in judgments]
+    preferences = aggregate_preferences(comparisons)
+    return tables | {FILE_STEMS[Comparison]: comparisons, FILE_STEMS[Preference]: preferences}
+
+
+def collect_comments(campaign: Campaign) -> list[Comment]:
+    """What workers wrote, in publication order and, within a HIT, by slot."""
+    assignments = Assignment.objects.filter(campaign=campaign, comment__isnull=False)
+    related = ("comment", "worker", "campaign", "hit__item")
+    slot = F("slot").asc(nulls_last=True)
+    return [
+        Comment(item=a.hit.item.key, comment=a.comment.text, **_provenance(a, a.hit))
+        for a in assignments.select_related(*related).order_by("hit__position", slot, "id")
+    ]
 
 
 def judgments_in_order(campaign: Campaign) -> Iterable[Judgment]:
     related = ("worker", "campaign", "hit__item", "hit__completion_a__system", "hit__completion_b__system")
     judgments = Judgment.objects.filter(assignment__campaign=campaign)
     judgments = judgments.select_related(*(f"assignment__{path}" for path in related))
+    if campaign.shows_sets:
+        judgments = judgments.prefetch_related("assignment__hit__members__completion__system")
     slot = F("assignment__slot").asc(nulls_last=True)
     return judgments.order_by("assignment__hit__position", slot, "assignment_id", "id").iterator(chunk_size=2000)
 
@@ -78,6 +105,7 @@ def judgments_in_order(campaign: Campaign) -> Iterable[Judgment]:
 def rating_of(judgment: Judgment, question: Question) -> Rating:
     assignment, hit = judgment.assignment, judgment.assignment.hit
     assert judgment.value is not None, "a Likert judgment has a value"
+    assert hit.completion_a is not None, "a Likert HIT has a completion"
     return Rating(
         item=hit.item.key,
         system=hit.completion_a.system.name,
@@ -94,7 +122,7 @@ def rating_of(judgment: Judgment, question: Question) -> Rating:
 
 def comparison_of(judgment: Judgment) -> Comparison:
     assignment, hit = judgment.assignment, judgment.assignment.hit
-    assert hit.completion_b is not None, "a pairwise HIT has two sides"
+    assert hit.completion_a is not None and hit.completion_b is not None, "a pairwise HIT has two sides"
     return Comparison(
         item=hit.item.key,
         pair=hit.pair,
@@ -106,6 +134,22 @@ def comparison_of(judgment: Judgment) -> Comparison:
         left=assignment.left,
         choice=judgment.choice,
         strength=judgment.strength,
+        **_provenance(assignment, hit),
+    )
+
+
+def ranking_of(judgment: Judgment) -> Ranking:
+    assignment, hit = judgment.assignment, judgment.assignment.hit
+    completions = [member.completion for member in hit.members.all()]
+    return Ranking(
+        item=hit.item.key,
+        set=hit.set,
+        prompt=hit.item.prompt,
+        completions=tuple(completion.text for completion in completions),
+        systems=tuple(completion.system.name for completion in completions),
+        shown=assignment.shown,
+        asked=assignment.campaign.kind,
+        ranking=judgment.ranking,
         **_provenance(assignment, hit),
     )
 
@@ -149,6 +193,7 @@ def describe_campaign(campaign: Campaign, tables: dict[str, Records]) -> dict[st
         "raters_per_hit": campaign.raters_per_hit,
         "allow_tie": campaign.allow_tie,
         "allow_both_bad": campaign.allow_both_bad,
+        "strength_labels": list(template.strength_labels),
         "reward_per_hit": str(campaign.reward_per_hit),
         "seed": campaign.seed,
         "counts": {
@@ -177,16 +222,19 @@ def _describe_question(question: Question) -> dict[str, Any]:
 
 
 def describe_agreement(tables: dict[str, Records], template: TaskTemplate) -> dict[str, float | None]:
-    """Share of the pairs of raters of a HIT who answered alike, by question, over HITs with two raters or more."""
+    """Share of the pairs of raters of a HIT who answered alike, by question, over HITs with two raters or more.
+
+    Of rankings it is the share for each pair of a set's completions, over all pairs that two raters or more ordered.
+    """
     answers: dict[str, dict[str, Counter[int | str]]] = {question.name: {} for question in template.questions}
-    for record in next(iter(tables.values())):
+    for record in tables.get(FILE_STEMS[Comparison]) or next(iter(tables.values())):
         if isinstance(record, Rating) and record.counts:
             answers[record.question].setdefault(record.hit, Counter())[record.value] += 1
         elif isinstance(record, Comparison) and record.counts:
-            answers[template.questions[0].name].setdefault(record.hit, Counter())[record.choice] += 1
+            answers[template.questions[0].name].setdefault(record.pair, Counter())[record.choice] += 1
     agreement: dict[str, float | None] = {}
-    for question, hits in answers.items():
-        shares = [share for votes in hits.values() if (share := share_of_agreeing_pairs(votes.values())) is not None]
+    for question, judged in answers.items():
+        shares = [share for votes in judged.values() if (share := share_of_agreeing_pairs(votes.values())) is not None]
         agreement[question] = sum(shares) / len(shares) if shares else None
     return agreement
 

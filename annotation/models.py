@@ -2,7 +2,8 @@
 
 - A worker meets a HIT once, whatever became of it: unique (worker, hit).
 - Never more than k raters on a HIT: an assignment that counts holds one of the slots 1..k, unique on its HIT.
-- One judgment per assignment and question, and no judgment is ever changed (a trigger, see migration 0002).
+- One judgment per assignment and question, one comment per assignment, and none is ever changed (triggers, see
+  migrations 0002 and 0005).
 """
 
 import secrets
@@ -24,6 +25,8 @@ class Campaign(models.Model):
     class Kind(models.TextChoices):
         LIKERT = "likert"
         PAIRWISE = "pairwise"
+        RANKING = "ranking"
+        BEST_WORST = "best_worst", "Best-worst"
 
     class State(models.TextChoices):
         DRAFT = "draft"
@@ -40,6 +43,7 @@ class Campaign(models.Model):
     seed = models.BigIntegerField()
     allow_tie = models.BooleanField(default=False)
     allow_both_bad = models.BooleanField(default=False)
+    ask_comment = models.BooleanField(default=False, db_default=False)
     reward_per_hit = models.DecimalField(max_digits=7, decimal_places=2)
     lease_minutes = models.PositiveIntegerField()
     created_at = models.DateTimeField(auto_now_add=True)
@@ -53,6 +57,11 @@ class Campaign(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def shows_sets(self) -> bool:
+        """Whether its HITs show any number of completions, in the rows of SetMember."""
+        return self.kind in (self.Kind.RANKING, self.Kind.BEST_WORST)
 
 
 class System(models.Model):
@@ -99,14 +108,15 @@ class Completion(models.Model):
 
 
 class HIT(models.Model):
-    """One unit of work: an item with one completion (Likert) or two (pairwise)."""
+    """One unit of work: an item with one completion (Likert), two (pairwise), or a set of up to six (SetMember)."""
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="hits")
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="hits")
     # Shown to workers, so it says nothing about the systems: a digest (see campaigns.hit_key).
     key = models.CharField(max_length=32)
     pair = models.CharField(max_length=200, blank=True)
-    completion_a = models.ForeignKey(Completion, on_delete=models.CASCADE, related_name="+")
+    set = models.CharField(max_length=200, blank=True, default="", db_default="")
+    completion_a = models.ForeignKey(Completion, on_delete=models.CASCADE, related_name="+", null=True, blank=True)
     completion_b = models.ForeignKey(Completion, on_delete=models.CASCADE, related_name="+", null=True, blank=True)
     position = models.PositiveIntegerField(help_text="publication order")
     free_slots = models.PositiveSmallIntegerField(help_text="k minus the assignments that hold a slot")
@@ -120,6 +130,14 @@ class HIT(models.Model):
                 name="hit_sides_differ",
                 condition=Q(completion_b__isnull=True) | ~Q(completion_a=F("completion_b")),
             ),
+            models.CheckConstraint(
+                name="hit_has_what_its_kind_shows",
+                condition=(
+                    Q(completion_a__isnull=False, completion_b__isnull=True, pair="", set="")
+                    | Q(~Q(pair=""), completion_a__isnull=False, completion_b__isnull=False, set="")
+                    | Q(~Q(set=""), completion_a__isnull=True, completion_b__isnull=True, pair="")
+                ),
+            ),
             # PostgreSQL has no unsigned integers of its own, so the promise is spelled out.
             models.CheckConstraint(name="hit_never_overfilled", condition=Q(free_slots__gte=0)),
         ]
@@ -131,6 +149,25 @@ class HIT(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class SetMember(models.Model):
+    """One completion of a set that is ranked, under the letter by which answers name it."""
+
+    hit = models.ForeignKey(HIT, on_delete=models.CASCADE, related_name="members", db_index=False)
+    letter = models.CharField(max_length=1)
+    completion = models.ForeignKey(Completion, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        ordering = ["letter"]
+        constraints = [
+            models.UniqueConstraint(fields=["hit", "letter"], name="letter_once_per_set"),
+            models.UniqueConstraint(fields=["hit", "completion"], name="completion_once_per_set"),
+            models.CheckConstraint(name="letter_is_a_to_f", condition=Q(letter__in=list("abcdef"))),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.letter} of {self.hit}"
 
 
 class Worker(models.Model):
@@ -191,6 +228,9 @@ class Assignment(models.Model):
     kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.WORK)
     slot = models.PositiveSmallIntegerField(null=True, blank=True, help_text="1..k while it counts, else empty")
     left = models.CharField(max_length=1, blank=True, help_text="which completion is shown left: a or b")
+    shown = models.CharField(
+        max_length=6, blank=True, default="", db_default="", help_text="the letters of a set in the order shown"
+    )
     excluded = models.CharField(max_length=200, blank=True, help_text="the reason, if its judgments do not count")
     accepted_at = models.DateTimeField()
     leased_until = models.DateTimeField()
@@ -215,6 +255,7 @@ class Assignment(models.Model):
                 ),
             ),
             models.CheckConstraint(name="assignment_left_is_a_side", condition=Q(left__in=["", "a", "b"])),
+            models.CheckConstraint(name="assignment_shows_sides_or_a_set", condition=Q(left="") | Q(shown="")),
         ]
         indexes = [
             models.Index(fields=["campaign", "leased_until"], name="lease_running", condition=Q(state="accepted")),
@@ -225,49 +266,79 @@ class Assignment(models.Model):
         return f"{self.worker} on {self.hit}"
 
 
-class AppendOnly(models.QuerySet["Judgment"]):
-    """Judgments are facts: they are added, never changed or removed."""
+class AppendOnly(models.QuerySet[models.Model]):
+    """What workers sent are facts: they are added, never changed or removed."""
 
     def update(self, **values: Any) -> int:
-        raise TypeError("judgments are append-only")
+        raise TypeError(self._refusal())
 
-    def bulk_update(self, objs: Iterable["Judgment"], fields: Iterable[str], batch_size: int | None = None) -> int:
-        raise TypeError("judgments are append-only")
+    def bulk_update(self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None) -> int:
+        raise TypeError(self._refusal())
 
     def delete(self) -> tuple[int, dict[str, int]]:
-        raise TypeError("judgments are append-only")
+        raise TypeError(self._refusal())
+
+    def _refusal(self) -> str:
+        return f"{self.model._meta.verbose_name_plural} are append-only"
 
 
-class Judgment(models.Model):
-    """One answer in a submitted assignment: a rating (value) or a comparison (choice, strength)."""
+class Fact(models.Model):
+    """A row that is never changed: here for Python, by a trigger in the database (migrations 0002 and 0005)."""
+
+    objects = AppendOnly.as_manager()
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.pk is not None:
+            raise TypeError(f"{self._meta.verbose_name_plural} are append-only")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise TypeError(f"{self._meta.verbose_name_plural} are append-only")
+
+
+class Judgment(Fact):
+    """One answer in a submitted assignment: a rating (value), a comparison (choice, strength) or a ranking.
+
+    A ranking names letters from best to worst, as "c>a=b>d" (see `rankings.py`).
+    """
 
     assignment = models.ForeignKey(Assignment, on_delete=models.PROTECT, related_name="judgments")
     question = models.CharField(max_length=80)
     value = models.SmallIntegerField(null=True, blank=True)
     choice = models.CharField(max_length=16, blank=True)
     strength = models.SmallIntegerField(null=True, blank=True)
-
-    objects = AppendOnly.as_manager()
+    ranking = models.CharField(max_length=16, blank=True, default="", db_default="")
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["assignment", "question"], name="one_judgment_per_question"),
             models.CheckConstraint(
-                name="judgment_is_a_rating_or_a_comparison",
+                name="judgment_is_one_answer",
                 condition=(
-                    Q(value__isnull=False, choice="", strength__isnull=True)
-                    | Q(value__isnull=True, choice__in=["a", "b", "tie", "both_bad"])
+                    Q(value__isnull=False, choice="", strength__isnull=True, ranking="")
+                    | Q(value__isnull=True, choice__in=["a", "b"], strength__isnull=True, ranking="")
+                    | Q(value__isnull=True, choice__in=["a", "b"], strength__gte=1, ranking="")
+                    | Q(value__isnull=True, choice__in=["tie", "both_bad"], strength__isnull=True, ranking="")
+                    | Q(~Q(ranking=""), value__isnull=True, choice="", strength__isnull=True)
                 ),
             ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.question}: {self.choice or self.value}"
+        return f"{self.question}: {self.ranking or self.choice or self.value}"
 
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if self.pk is not None:
-            raise TypeError("judgments are append-only")
-        super().save(*args, **kwargs)
 
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        raise TypeError("judgments are append-only")
+class Comment(Fact):
+    """What a worker wrote into the box beside a HIT's questions."""
+
+    assignment = models.OneToOneField(Assignment, on_delete=models.PROTECT, related_name="comment")
+    text = models.CharField(max_length=2000)
+
+    class Meta:
+        constraints = [models.CheckConstraint(name="comment_says_something", condition=~Q(text=""))]
+
+    def __str__(self) -> str:
+        return self.text[:60]

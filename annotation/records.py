@@ -1,8 +1,9 @@
 """The exchange format: what an export folder holds, and how to read it.
 
-A Rating is one answer to one question about one completion, a Comparison one choice between two completions, a
-Preference the votes on one pair, aggregated. Every package reads judgments through this module and no other, so it
-imports nothing but the standard library; pyarrow is imported where a Parquet file is actually there.
+A Rating is one answer to one question about one completion, a Comparison one choice between two completions, a Ranking
+one order of a set of completions, a Preference the votes on one pair, aggregated, a Comment what a worker wrote. Every
+package reads judgments through this module and no other, so it imports nothing but the standard library; pyarrow is
+imported where a Parquet file is actually there.
 """
 
 import dataclasses
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from annotation.errors import InputError
+from annotation.rankings import ASKED, LETTERS, parse_ranking
 
 SCHEMA_VERSION = 1
 CHOICES = ("a", "b", "tie", "both_bad")
@@ -93,6 +95,77 @@ class Comparison:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Ranking:
+    """One worker's order of a set of completions, which are called a, b, c ... in the order of `completions`.
+
+    shown: their letters in the order in which the worker saw them. ranking: as in "c>a=b>d", the best first. asked:
+    "ranking", or "best_worst" where the worker named these two alone, and the group between them says nothing.
+    """
+
+    campaign: str
+    hit: str
+    item: str
+    set: str
+    prompt: str
+    completions: tuple[str, ...]
+    systems: tuple[str, ...]
+    shown: str
+    asked: str
+    ranking: str
+    worker: str
+    assignment: str
+    kind: str
+    excluded: str
+    active_seconds: float
+    submitted_on: str
+
+    def __post_init__(self) -> None:
+        _expect_member("kind", self.kind, KINDS)
+        _expect_member("asked", self.asked, ASKED)
+        if not 2 <= len(self.completions) == len(self.systems) <= len(LETTERS):
+            found = f"{len(self.completions)} completions and {len(self.systems)} systems"
+            raise ValueError(f"completions: expected 2 to {len(LETTERS)} and as many systems, found {found}")
+        if sorted(self.shown) != sorted(self.letters):
+            raise ValueError(f"shown: expected the letters {self.letters} in any order, found {self.shown!r}")
+        sizes = [len(group) for group in self.groups]
+        if self.asked == "best_worst" and sizes != [1, len(self.letters) - 2, 1]:
+            raise ValueError(f"ranking: expected one best, one worst and the rest between, found {self.ranking!r}")
+
+    @property
+    def letters(self) -> str:
+        return LETTERS[: len(self.completions)]
+
+    @property
+    def groups(self) -> list[list[str]]:
+        """Letters from best to worst; those of a group are tied, or were not asked about."""
+        return parse_ranking(self.ranking, self.letters)
+
+    @property
+    def counts(self) -> bool:
+        """Whether analysis and training use it: unexcluded work."""
+        return self.kind == "work" and not self.excluded
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Comment:
+    """What one worker wrote into the box of one HIT: free text, so exported only when asked for."""
+
+    campaign: str
+    hit: str
+    item: str
+    comment: str
+    worker: str
+    assignment: str
+    kind: str
+    excluded: str
+    active_seconds: float
+    submitted_on: str
+
+    def __post_init__(self) -> None:
+        _expect_member("kind", self.kind, KINDS)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Preference:
     """The votes on one pair.
 
@@ -129,8 +202,10 @@ class Preference:
         return {"a": self.completion_b, "b": self.completion_a}.get(self.label)
 
 
-Record = TypeVar("Record", Rating, Comparison, Preference)
-FILE_STEMS: dict[type, str] = {Rating: "ratings", Comparison: "comparisons", Preference: "preferences"}
+Record = TypeVar("Record", Rating, Comparison, Ranking, Comment, Preference)
+FILE_STEMS: dict[type, str] = {
+    Rating: "ratings", Comparison: "comparisons", Ranking: "rankings", Comment: "comments", Preference: "preferences",
+}  # fmt: skip
 
 
 def _expect_member(key: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -139,6 +214,44 @@ def _expect_member(key: str, value: str, allowed: tuple[str, ...]) -> None:
 
 
 # Aggregation
+
+
+def comparisons_of_ranking(ranking: Ranking) -> list[Comparison]:
+    """What a ranking says about each pair of its set: the better of the two, or a tie where the worker said so.
+
+    Of a best-worst answer, pairs between the best and the worst are left out. `left` is what stood further up.
+    """
+    places = {letter: place for place, group in enumerate(ranking.groups) for letter in group}
+    return [
+        _comparison_of_pair(ranking, one, other, places)
+        for one, other in itertools.combinations(ranking.letters, 2)
+        if ranking.asked != "best_worst" or places[one] != places[other]
+    ]
+
+
+def _comparison_of_pair(ranking: Ranking, one: str, other: str, places: Mapping[str, int]) -> Comparison:
+    first, second = ranking.letters.index(one), ranking.letters.index(other)
+    choice = "tie" if places[one] == places[other] else "a" if places[one] < places[other] else "b"
+    return Comparison(
+        campaign=ranking.campaign,
+        hit=ranking.hit,
+        item=ranking.item,
+        pair=f"{ranking.set}:{one}-{other}",
+        prompt=ranking.prompt,
+        completion_a=ranking.completions[first],
+        completion_b=ranking.completions[second],
+        system_a=ranking.systems[first],
+        system_b=ranking.systems[second],
+        left="a" if ranking.shown.index(one) < ranking.shown.index(other) else "b",
+        choice=choice,
+        strength=None,
+        worker=ranking.worker,
+        assignment=ranking.assignment,
+        kind=ranking.kind,
+        excluded=ranking.excluded,
+        active_seconds=ranking.active_seconds,
+        submitted_on=ranking.submitted_on,
+    )
 
 
 def aggregate_preferences(comparisons: Iterable[Comparison]) -> list[Preference]:
@@ -209,7 +322,7 @@ def split_of_prompt(prompt: str) -> str:
 # Dictionaries
 
 
-def to_dict(record: Rating | Comparison | Preference) -> dict[str, Any]:
+def to_dict(record: Rating | Comparison | Ranking | Comment | Preference) -> dict[str, Any]:
     """`record` as the columns of the exchange format, in their order."""
     row = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
     return {key: list(value) if isinstance(value, tuple) else value for key, value in row.items()}
@@ -264,6 +377,15 @@ def read_ratings(folder: Path) -> list[Rating]:
 def read_comparisons(folder: Path) -> list[Comparison]:
     """All comparisons of an export, excluded ones and every kind included."""
     return _read_records(Comparison, folder)
+
+
+def read_rankings(folder: Path) -> list[Ranking]:
+    """All rankings of an export, excluded ones and every kind included."""
+    return _read_records(Ranking, folder)
+
+
+def read_comments(folder: Path) -> list[Comment]:
+    return _read_records(Comment, folder)
 
 
 def read_preferences(folder: Path) -> list[Preference]:

@@ -1,8 +1,9 @@
 """A model of workers, for trying the pipeline without people: pure, and the same on every run.
 
 Who a worker is derives from a hash of (seed, worker); each answer from a hash of (seed, worker, hit). Comparisons
-follow Bradley and Terry (1952): P(left) = σ((u_left − u_right)/temperature + side bias). Ratings are a noisy affine
-map of a gold score to the scale. The gold score comes from outside, as a callable.
+follow Bradley and Terry (1952): P(left) = σ((u_left − u_right)/temperature + side bias). Rankings follow Plackett
+(1975) and Luce (1959): the order of u/temperature + Gumbel noise. Ratings are a noisy affine map of a gold score to
+the scale. The gold score comes from outside, as a callable.
 """
 
 import hashlib
@@ -15,6 +16,8 @@ from typing import Literal, Protocol, TypeVar
 from annotation.errors import InputError
 
 UTILITY_MAX = 3.0
+# How much further apart, in logits, two texts are felt to be for each further degree of strength.
+STRENGTH_STEP = 1.0
 Option = TypeVar("Option")
 
 
@@ -113,12 +116,63 @@ def choose(
         return _pick(offered, worker._uniform(hit, "random choice"))
     if same_text and "tie" in offered:
         return "tie"
-    drawn = worker._uniform(hit, "choice")
-    logistic = math.log(drawn / (1 - drawn))
-    felt = (left.utility - right.utility) / config.temperature + worker.side_bias + logistic
+    felt = _feel_difference(config, worker, hit, left, right)
     if "tie" in offered and abs(felt) < config.tie_threshold:
         return "tie"
     return "left" if felt > 0 else "right"
+
+
+def _feel_difference(
+    config: CrowdConfig, worker: SimulatedWorker, hit: str, left: GoldScore, right: GoldScore
+) -> float:
+    """How much better the left text is felt to be, in logits."""
+    drawn = worker._uniform(hit, "choice")
+    logistic = math.log(drawn / (1 - drawn))
+    return (left.utility - right.utility) / config.temperature + worker.side_bias + logistic
+
+
+def choose_strength(
+    config: CrowdConfig, worker: SimulatedWorker, hit: str, left: GoldScore, right: GoldScore, points: Sequence[int]
+) -> int:
+    """One of `points`, from least to most, for a side that `choose` has chosen."""
+    if worker.spam == "left":
+        return points[0]
+    if worker.spam == "random" or worker._uniform(hit, "lapse") < worker.lapse_rate:
+        return _pick(points, worker._uniform(hit, "random strength"))
+    felt = abs(_feel_difference(config, worker, hit, left, right))
+    return points[min(len(points) - 1, int(felt / STRENGTH_STEP))]
+
+
+def rank(
+    config: CrowdConfig,
+    worker: SimulatedWorker,
+    hit: str,
+    golds: Sequence[GoldScore],
+    texts: Sequence[str],
+    *,
+    may_tie: bool,
+) -> list[int]:
+    """The place of each text, 1 for the best. Of tied texts, all have the place of the first."""
+    count = len(texts)
+    if worker.spam == "left":
+        return list(range(1, count + 1))
+    if worker.spam == "random" or worker._uniform(hit, "lapse") < worker.lapse_rate:
+        drawn = [worker._uniform(hit, f"random place {index}") for index in range(count)]
+        return [1 + sum(other < own for other in drawn) for own in drawn]
+    # The same text is felt the same wherever it stands.
+    noise = [_gumbel(worker._uniform(hit, f"place {texts.index(text)}")) for text in texts]
+    felt = [gold.utility / config.temperature + noise[index] for index, gold in enumerate(golds)]
+    order = sorted(range(count), key=lambda index: -felt[index])
+    places = [0] * count
+    for position, index in enumerate(order):
+        above = order[position - 1]
+        is_tied = position > 0 and (texts[above] == texts[index] or felt[above] - felt[index] < config.tie_threshold)
+        places[index] = places[above] if may_tie and is_tied else position + 1
+    return places
+
+
+def _gumbel(drawn: float) -> float:
+    return -math.log(-math.log(drawn))
 
 
 def rate(worker: SimulatedWorker, hit: str, question: str, gold: GoldScore, points: Sequence[int]) -> int:

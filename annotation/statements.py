@@ -25,10 +25,15 @@ SELECT hit.key, item.prompt, a.text, b.text,
         WHERE own.campaign_id = %s AND own.worker_id = %s AND own.state IN ('submitted', 'approved'))
 FROM annotation_hit AS hit
 JOIN annotation_item AS item ON item.id = hit.item_id
-JOIN annotation_completion AS a ON a.id = hit.completion_a_id
+LEFT JOIN annotation_completion AS a ON a.id = hit.completion_a_id
 LEFT JOIN annotation_completion AS b ON b.id = hit.completion_b_id
 WHERE hit.id = %s
 """
+SET_TEXTS = """
+SELECT member.letter, completion.text FROM annotation_setmember AS member
+JOIN annotation_completion AS completion ON completion.id = member.completion_id WHERE member.hit_id = %s
+"""
+SET_SIZE = "SELECT COUNT(*) FROM annotation_setmember WHERE hit_id = %s"
 HELD = "SELECT * FROM annotation_assignment WHERE campaign_id = %s AND worker_id = %s AND state = 'accepted'"
 # Both questions at once, as the answer is mostly: neither.
 HELD_OR_OVERDUE = """
@@ -42,7 +47,7 @@ SUBMIT = """
 UPDATE annotation_assignment SET state = 'submitted', submitted_at = %s, active_seconds = %s
 WHERE id = %s AND state = 'accepted'
 """
-JUDGE = "INSERT INTO annotation_judgment (assignment_id, question, value, choice, strength) VALUES "
+JUDGE = "INSERT INTO annotation_judgment (assignment_id, question, value, choice, strength, ranking) VALUES "
 # A lease that another has in hand, or whose HIT another has, is passed over: whoever it is may be ending it.
 OVERDUE = """
 SELECT lease.id, lease.hit_id FROM annotation_assignment AS lease JOIN annotation_hit AS hit ON hit.id = lease.hit_id
@@ -74,22 +79,26 @@ SELECT hit_id FROM (
 WAIT_FOR_HIT = "SELECT id FROM annotation_hit WHERE id = %s FOR NO KEY UPDATE"
 # The lowest slot that is free is 1, or next to one that is held.
 LOWEST_FREE_SLOT = """
-SELECT MIN(slot) FROM (
+SELECT MIN(slot) AS slot FROM (
     SELECT 1 AS slot
     UNION ALL SELECT slot + 1 FROM annotation_assignment WHERE hit_id = %s AND slot IS NOT NULL) AS candidate
 WHERE slot NOT IN (SELECT slot FROM annotation_assignment WHERE hit_id = %s AND slot IS NOT NULL)
 """
+# Slot s begins at the s-th letter of its HIT's order, and goes round: of an order written twice, a part as long as one.
+# What is shown left is the first letter of it.
 LEASE = f"""
 INSERT INTO annotation_assignment
-    (campaign_id, hit_id, worker_id, token, state, kind, slot, "left", excluded, accepted_at, leased_until)
-VALUES (%s, %s, %s, %s, 'accepted', 'work', ({LOWEST_FREE_SLOT}), %s, '', %s, %s) RETURNING id, slot
+    (campaign_id, hit_id, worker_id, token, state, kind, slot, "left", shown, excluded, accepted_at, leased_until)
+SELECT %s, %s, %s, %s, 'accepted', 'work', free.slot,
+       substr(%s, 1 + (free.slot - 1) %% 2, 1), substr(%s, 1 + (free.slot - 1) %% %s, %s), '', %s, %s
+FROM ({LOWEST_FREE_SLOT}) AS free RETURNING id, slot, "left", shown
 """
 DEADLOCK_DETECTED = "40P01"  # PostgreSQL's name for it
 
 
 @dataclass(frozen=True, slots=True)
 class PageContent:
-    """What a worker's page shows: the texts in order a, b, and how many HITs the worker has done before."""
+    """What a worker's page shows: the texts in the order shown, and how many HITs the worker has done before."""
 
     hit_key: str
     prompt: str
@@ -112,7 +121,14 @@ def read_page_content(assignment: Assignment) -> PageContent:
     ((key, prompt, text_a, text_b, done),) = _rows(
         PAGE, assignment.campaign_id, assignment.worker_id, assignment.hit_id
     )
-    return PageContent(key, prompt, (text_a,) if text_b is None else (text_a, text_b), done)
+    if assignment.shown:
+        by_letter = dict(_rows(SET_TEXTS, assignment.hit_id))
+        texts = tuple(by_letter[letter] for letter in assignment.shown)
+    elif assignment.left:
+        texts = (text_b, text_a) if assignment.left == "b" else (text_a, text_b)
+    else:
+        texts = (text_a,)
+    return PageContent(key, prompt, texts, done)
 
 
 def find_held(campaign: Campaign, worker: Worker) -> Assignment | None:
@@ -134,19 +150,30 @@ def mark_submitted(assignment: Assignment, now: datetime, active_seconds: float)
         return cursor.rowcount == 1
 
 
-def store_judgments(assignment: Assignment, answers: Sequence[tuple[str, int | None, str, int | None]]) -> None:
-    """Judgments of (question, value, choice, strength)."""
+def store_judgments(assignment: Assignment, answers: Sequence[tuple[str, int | None, str, int | None, str]]) -> None:
+    """Judgments of (question, value, choice, strength, ranking)."""
     if answers:
-        rows = ", ".join(["(%s, %s, %s, %s, %s)"] * len(answers))
+        rows = ", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(answers))
         with connection.cursor() as cursor:
             cursor.execute(JUDGE + rows, [field for answer in answers for field in (assignment.pk, *answer)])
 
 
-def store_lease(lease: Assignment) -> None:
-    """Store a new lease in the lowest free slot of its HIT. The caller has taken a place there, so there is one."""
+def store_lease(lease: Assignment, *, sides: str = "", order: str = "") -> None:
+    """Store a new lease in the lowest free slot of its HIT. The caller has taken a place there, so there is one.
+
+    What it shows follows from the slot: one of the two `sides` left, or the letters of `order` from one of them on.
+    """
     identity = (lease.campaign_id, lease.hit_id, lease.worker_id, lease.token)
+    rotation = (sides, order + order, max(1, len(order)), len(order))
     times = (_moment(lease.accepted_at), _moment(lease.leased_until))
-    ((lease.pk, lease.slot),) = _rows(LEASE, *identity, lease.hit_id, lease.hit_id, lease.left, *times)
+    rows = _rows(LEASE, *identity, *rotation, *times, lease.hit_id, lease.hit_id)
+    ((lease.pk, lease.slot, lease.left, lease.shown),) = rows
+
+
+def count_set(hit_id: int) -> int:
+    """How many completions the HIT shows, of those that rank a set."""
+    ((size,),) = _rows(SET_SIZE, hit_id)
+    return size
 
 
 def list_overdue(campaign: Campaign, now: datetime) -> list[tuple[int, int]]:

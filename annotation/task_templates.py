@@ -10,6 +10,8 @@ from typing import Any, Literal
 from annotation.configuration import build_config, load_config
 from annotation.errors import InputError
 
+# Fields of a worker's page that are no questions.
+RESERVED_NAMES = {"active_seconds", "comment", "csrfmiddlewaretoken"}
 TASKS_FOLDER = Path(__file__).parent / "tasks"
 
 
@@ -44,9 +46,12 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class TaskTemplate:
-    """What workers of a campaign read and answer."""
+    """What workers of a campaign read and answer.
 
-    kind: Literal["likert", "pairwise"]
+    strength_labels: for a pairwise task, how much better the better one is, from least to most; none asks nothing.
+    """
+
+    kind: Literal["likert", "pairwise", "ranking", "best_worst"]
     title: str
     summary: str
     prompt_label: str
@@ -54,6 +59,11 @@ class TaskTemplate:
     questions: tuple[Question, ...]
     examples: tuple[Example, ...] = ()
     estimated_seconds: int = 30
+    strength_labels: tuple[str, ...] = ()
+
+    @property
+    def strength_points(self) -> list[tuple[int, str]]:
+        return list(enumerate(self.strength_labels, start=1))
 
 
 def load_template(task: str) -> TaskTemplate:
@@ -78,9 +88,17 @@ def _parse(text: str) -> TaskTemplate:
 def validate(template: TaskTemplate, source: str) -> TaskTemplate:
     if not template.questions:
         raise InputError(f"{source}: questions: expected at least one.")
-    if template.kind == "pairwise" and len(template.questions) != 1:
-        raise InputError(f"{source}: questions: a pairwise task asks one question, found {len(template.questions)}.")
+    if template.kind != "likert" and len(template.questions) != 1:
+        kind, found = template.kind, len(template.questions)
+        raise InputError(f"{source}: questions: a {kind} task asks one question, found {found}.")
+    if template.strength_labels and (template.kind != "pairwise" or not 2 <= len(template.strength_labels) <= 4):
+        found = len(template.strength_labels)
+        raise InputError(
+            f"{source}: strength_labels: expected 2 to 4 of a pairwise task, found {found} of {template.kind}."
+        )
     names = [question.name for question in template.questions]
+    if taken := RESERVED_NAMES & set(names):
+        raise InputError(f"{source}: questions: {min(taken)!r} is a field of every page; choose another name.")
     if len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
         raise InputError(f"{source}: questions: expected distinct names of letters, digits and _, found {names}.")
     for question in template.questions:

@@ -7,7 +7,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("annotation", "analysis", "reward_models", "rl")
-SHARED = {"annotation.records", "annotation.errors", "annotation.configuration", "annotation.run_folders"}
+SHARED = {
+    "annotation.records", "annotation.rankings", "annotation.errors", "annotation.configuration",
+    "annotation.run_folders",
+}  # fmt: skip
 STANDARD_ENOUGH = {"yaml", "pyarrow"}  # beside the standard library, in the shared modules
 JUDGE = "rl.tasks.commongen_mini.judge"
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))

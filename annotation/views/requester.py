@@ -7,6 +7,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
+from annotation.comments import count_comments, read_latest_remarks
 from annotation.models import Campaign
 from annotation.queries import measure_progress
 from annotation.requesters import requester_of_ticket
@@ -36,6 +37,8 @@ def campaign(request: HttpRequest, campaign_name: str) -> HttpResponse:
         "progress": measure_progress(found),
         "worker_link": request.build_absolute_uri(f"/c/{found.name}/"),
     }
+    if found.ask_comment:
+        context |= {"remarks": read_latest_remarks(found), "comment_count": count_comments(found)}
     return render(request, "annotation/campaign.html", context)
 
 

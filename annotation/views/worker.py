@@ -5,9 +5,10 @@ a whole cycle is one POST and one GET.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
+from django.forms import BaseForm
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.template.loader import render_to_string
@@ -16,7 +17,15 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from annotation import assignments
-from annotation.forms import ComparisonForm, ConsentForm, RatingForm, read_active_seconds, read_answers
+from annotation.forms import (
+    LONGEST_COMMENT,
+    ConsentForm,
+    read_active_seconds,
+    read_answers,
+    read_comment,
+    set_form,
+    strength_field,
+)
 from annotation.models import Assignment, Campaign, Participation, Worker
 from annotation.queries import Earnings, count_earnings
 from annotation.statements import find_assignment, read_page_content
@@ -133,8 +142,7 @@ def find_own_assignment(request: HttpRequest, campaign_name: str, token: str) ->
 def render_assignment(request: HttpRequest, found: Assignment, errors: Mapping[str, str]) -> HttpResponse:
     campaign, content = found.campaign, read_page_content(found)
     template = template_of(campaign.template)
-    texts = content.texts if found.left != "b" else content.texts[::-1]
-    answered = request.POST
+    texts, answered = content.texts, request.POST
     context = {
         "campaign": campaign,
         "template": template,
@@ -149,13 +157,34 @@ def render_assignment(request: HttpRequest, found: Assignment, errors: Mapping[s
         # Silent reading of a long text is work too: 20 s, and about 12 characters a second.
         "idle_seconds": 20 + (len(content.prompt) + sum(map(len, texts))) // 12,
     }
-    page = "annotation/likert.html" if campaign.kind == Campaign.Kind.LIKERT else "annotation/pairwise.html"
-    return render(request, page, context, status=422 if errors else 200)
+    if campaign.ask_comment:
+        context |= {"comment": answered.get("comment", ""), "longest_comment": LONGEST_COMMENT}
+        context |= {"comment_error": errors.get("comment")}
+    context |= describe_answers(found, template, texts, answered, errors)
+    return render(request, f"annotation/{campaign.kind}.html", context, status=422 if errors else 200)
 
 
-def first_errors(form: RatingForm | ComparisonForm) -> dict[str, str]:
+def describe_answers(
+    found: Assignment,
+    template: TaskTemplate,
+    texts: Sequence[str],
+    answered: Mapping[str, str],
+    errors: Mapping[str, str],
+) -> dict[str, object]:
+    """What the page of one kind of HIT shows beside the questions: strength, or the cards of a set."""
+    if found.campaign.shows_sets:
+        form = set_form(found, template, answered)
+        own_errors = [message for name, message in errors.items() if name in form.fields]
+        return {"form": form, "cards": form.cards(texts, errors), "errors": own_errors}
+    strength = strength_field(template.questions[0].name)
+    # Where it was not asked for, it is taken back: a radio, once chosen, cannot be unchosen without JavaScript.
+    kept = "" if strength in errors else answered.get(strength, "")
+    return {"strength": {"field": strength, "chosen": kept, "error": errors.get(strength)}}
+
+
+def first_errors(*forms: BaseForm) -> dict[str, str]:
     """What to tell the worker at each question that is not answered."""
-    return {name: str(messages[0]) for name, messages in form.errors.items()}
+    return {name: str(messages[0]) for form in forms for name, messages in form.errors.items()}
 
 
 @lru_cache(maxsize=64)
@@ -169,9 +198,12 @@ def submit(request: HttpRequest, campaign_name: str, token: str) -> HttpResponse
     """Store the answers, claim the next HIT. Sent twice, it answers twice and stores once."""
     found = find_own_assignment(request, campaign_name, token)
     answers, form = read_answers(found, request.POST)
-    if form.errors:
-        return render_assignment(request, found, first_errors(form))
-    _, claimed = assignments.submit_and_claim(found, found.worker, answers, read_active_seconds(request.POST))
+    comment = read_comment(found.campaign, request.POST)
+    if form.errors or comment.errors:
+        return render_assignment(request, found, first_errors(form, comment))
+    _, claimed = assignments.submit_and_claim(
+        found, found.worker, answers, read_active_seconds(request.POST), comment=comment.text
+    )
     return go_to(claimed, campaign_name)
 
 

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 os.environ.setdefault("PREFLOOP_SECRET_KEY", "only for tests, never for a server")
 
 from annotation import campaigns
-from annotation.campaign_files import CampaignConfig, LikertRow, PairwiseRow
+from annotation.campaign_files import CampaignConfig, ItemRow, LikertRow, PairwiseRow, SetRow
 from annotation.databases import environment_of
 from annotation.errors import InputError
 from annotation.management.temporary_postgres import TemporaryPostgres, temporary_postgres
@@ -46,15 +46,43 @@ def likert_rows(count: int) -> list[LikertRow]:
     ]
 
 
+def set_rows(count: int, size: int = 4) -> list[SetRow]:
+    """Sets of which the first text is the best by the tests' judge, and each further one worse."""
+    ends = ("in the park", "on the grass", "up the <i>hill</i>", "& back", "home", "away")
+    return [
+        SetRow(
+            item=f"item-{number}",
+            set=f"bundle-{number}",
+            prompt=f"dog {number}, run",
+            completions=tuple(f"A dog {number} runs {end}." for end in ends[:size]),
+            systems=tuple(f"secret-{place}" for place in range(size)),
+        )
+        for number in range(count)
+    ]
+
+
+ROWS: dict[str, Callable[[int], Sequence[ItemRow]]] = {
+    "pairwise": pairwise_rows, "likert": likert_rows, "ranking": set_rows, "best_worst": set_rows,
+}  # fmt: skip
+TASKS = {
+    "pairwise": "commongen-pairwise", "likert": "commongen-likert", "ranking": "generic-ranking",
+    "best_worst": "generic-best-worst",
+}  # fmt: skip
+
+
 @pytest.fixture
 def make_campaign(db: None) -> Callable[..., Campaign]:
     """A published campaign: `make_campaign(hits=3, kind="pairwise", **config)`."""
 
     def make(hits: int = 3, kind: str = "pairwise", **settings: object) -> Campaign:
-        values: dict[str, object] = {"name": f"pilot-{kind}", "raters_per_hit": 2, "reward_per_hit": 0.25, **settings}
-        config = CampaignConfig(task=f"commongen-{kind}", **values)  # type: ignore[arg-type]
-        rows = pairwise_rows(hits) if kind == "pairwise" else likert_rows(hits)
-        campaign = campaigns.create_campaign(config, load_template(config.task), rows)
+        values: dict[str, object] = {
+            "name": f"pilot-{kind}".replace("_", "-"),
+            "raters_per_hit": 2,
+            "reward_per_hit": 0.25,
+            **settings,
+        }
+        config = CampaignConfig(task=TASKS[kind], **values)  # type: ignore[arg-type]
+        campaign = campaigns.create_campaign(config, load_template(config.task), ROWS[kind](hits))
         campaigns.publish(campaign)
         return campaign
 

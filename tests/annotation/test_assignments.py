@@ -10,7 +10,7 @@ from django.utils import timezone
 from psycopg.errors import AdminShutdown, DeadlockDetected
 
 from annotation import assignments, statements
-from annotation.assignments import Answer, claim, expire_leases, give_back, left_side, submit, submit_and_claim
+from annotation.assignments import Answer, claim, expire_leases, give_back, submit, submit_and_claim
 from annotation.campaigns import close
 from annotation.models import HIT, Assignment, Campaign, Judgment, Worker
 
@@ -201,15 +201,6 @@ def test_active_time_is_never_longer_than_the_page_was_held(make_campaign: MakeC
         submit(assignment, VOTE_A, active_seconds=sent, now=assignment.accepted_at + timedelta(seconds=60))
         assignment.refresh_from_db()
         assert assignment.active_seconds == expected
-
-
-def test_sides_are_a_fair_coin_that_falls_the_same_way_again(make_campaign: MakeCampaign) -> None:
-    campaign = make_campaign(hits=1)
-    workers = [Worker(handle=f"worker-{number}") for number in range(2000)]
-    sides = [left_side(campaign, worker, "hit") for worker in workers]
-    assert sides == [left_side(campaign, worker, "hit") for worker in workers]
-    # Four binomial standard deviations at n = 2,000.
-    assert sides.count("a") / 2000 == pytest.approx(0.5, abs=4 * (0.25 / 2000) ** 0.5)
 
 
 # What the database itself forbids

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotation.errors import InputError
-from annotation.simulated_workers import CrowdConfig, choose, make_worker, rate, uniform
+from annotation.simulated_workers import CrowdConfig, choose, choose_strength, make_worker, rank, rate, uniform
 
 FORCED = ("left", "right")
 HONEST = CrowdConfig(temperature=0.5, side_bias_sd=0, lapse_rate=0, spammer_share=0, tie_threshold=0.6)
@@ -83,6 +83,52 @@ def test_an_honest_worker_calls_identical_texts_a_tie_where_that_is_offered() ->
     worker = make_worker(HONEST, 1, "ada")
     assert choose(HONEST, worker, "hit", Gold(), Gold(), same_text=True, offered=(*FORCED, "tie")) == "tie"
     assert choose(HONEST, worker, "hit", Gold(), Gold(), same_text=True, offered=FORCED) in FORCED
+
+
+def test_the_share_of_first_places_is_plackett_luce() -> None:
+    worker = make_worker(HONEST, 1, "ada")
+    golds = [Gold(), Gold(0.6), Gold(0.2)]
+    ranked = [rank(HONEST, worker, f"hit-{number}", golds, ["x", "y", "z"], may_tie=False) for number in range(VOTES)]
+    assert all(sorted(places) == [1, 2, 3] for places in ranked)
+    weights = [math.exp(gold.utility / HONEST.temperature) for gold in golds]
+    for index, weight in enumerate(weights):
+        assert sum(places[index] == 1 for places in ranked) / VOTES == close(weight / sum(weights))
+    # Of those left when the first is taken: P(y before z) does not depend on x.
+    assert sum(places[1] < places[2] for places in ranked) / VOTES == close(weights[1] / (weights[1] + weights[2]))
+
+
+def test_places_are_shared_only_where_that_is_offered() -> None:
+    worker = make_worker(HONEST, 1, "ada")
+    golds, texts = [Gold(0.5), Gold(), Gold(0.5), Gold(0.0)], ["same", "best", "same", "worst"]
+    sharp = CrowdConfig(temperature=1e-3, lapse_rate=0, spammer_share=0)
+    assert rank(sharp, worker, "hit", golds, texts, may_tie=True) == [2, 1, 2, 4]
+    assert rank(sharp, worker, "hit", golds, texts, may_tie=False) == [2, 1, 3, 4]
+    close_call = CrowdConfig(temperature=1e3, tie_threshold=100, lapse_rate=0, spammer_share=0)
+    assert rank(close_call, worker, "hit", golds, texts, may_tie=True) == [1, 1, 1, 1]
+
+
+def test_spammers_rank_as_the_page_stands_or_at_random() -> None:
+    crowd = CrowdConfig(spammer_share=1)
+    golds = [Gold(0.0), Gold(0.5), Gold()]
+    ranked: dict[object, set[tuple[int, ...]]] = {"left": set(), "random": set()}
+    for number in range(60):
+        worker = make_worker(crowd, 1, f"worker-{number}")
+        ranked[worker.spam].add(tuple(rank(crowd, worker, "hit", golds, ["x", "y", "z"], may_tie=True)))
+    assert ranked["left"] == {(1, 2, 3)}
+    assert len(ranked["random"]) == 6 and all(sorted(places) == [1, 2, 3] for places in ranked["random"])
+
+
+def test_strength_grows_with_what_is_felt() -> None:
+    worker, points = make_worker(HONEST, 1, "ada"), (1, 2, 3, 4)
+    means = []
+    for plausibility in (1.0, 0.5, 0.0):
+        drawn = [
+            choose_strength(HONEST, worker, f"hit-{number}", Gold(), Gold(plausibility), points)
+            for number in range(VOTES)
+        ]
+        assert set(drawn) <= set(points)
+        means.append(sum(drawn) / VOTES)
+    assert means == sorted(means) and means[2] - means[0] > 0.5
 
 
 def test_a_noiseless_rating_is_the_gold_on_the_scale() -> None:

@@ -83,16 +83,25 @@ def test_a_choice_is_stored_as_a_or_b_whichever_side_it_was_on(make_campaign: Ma
     assert lefts == {"a", "b"}
 
 
-@pytest.mark.parametrize("kind", ["pairwise", "likert"])
-def test_no_page_of_a_worker_names_a_system(make_campaign: MakeCampaign, kind: str) -> None:
-    campaign = make_campaign(kind=kind, allow_tie=True, allow_both_bad=True)
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("pairwise", {"allow_tie": True, "allow_both_bad": True, "strength_points": 3}),
+        ("likert", {}),
+        ("ranking", {"allow_tie": True}),
+        ("best_worst", {}),
+    ],
+)
+def test_no_page_of_a_worker_names_a_system(make_campaign: MakeCampaign, kind: str, options: dict[str, object]) -> None:
+    campaign = make_campaign(kind=kind, ask_comment=True, **options)
     browser = arrive(campaign)
     path = accept(browser, campaign)
     pages = [path, *(f"/c/{campaign.name}/{page}" for page in ("", "instructions/", "finish/")), "/"]
     for address in pages:
         response = browser.get(address)
         seen = response.content.decode() + str(response.headers) + address + str(browser.cookies)
-        assert not any(name in seen for name in (*SYSTEMS, "nlpo", "pair-", "item-", "completion_a", "system"))
+        names = (*SYSTEMS, "nlpo", "secret", "pair-", "bundle-", "item-", "completion_a", "system")
+        assert not any(name in seen for name in names)
 
 
 def test_texts_are_escaped_and_arrive_unchanged(make_campaign: MakeCampaign) -> None:
@@ -140,7 +149,7 @@ def test_a_tie_is_taken_only_where_the_campaign_allows_it(
 
 
 def test_no_radio_is_chosen_for_the_worker(make_campaign: MakeCampaign) -> None:
-    for kind in ("pairwise", "likert"):
+    for kind in ("pairwise", "likert", "ranking", "best_worst"):
         campaign = make_campaign(kind=kind)
         browser = arrive(campaign)
         assert " checked" not in browser.get(accept(browser, campaign)).content.decode()

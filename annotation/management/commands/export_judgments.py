@@ -18,6 +18,9 @@ class Command(PipelineCommand):
         parser.add_argument("--output", type=Path, required=True, help="the folder to make; it must not exist yet")
         parser.add_argument("--format", choices=FORMATS, default="jsonl", help="of the records (default: %(default)s)")
 
+        parser.add_argument("--comments", action="store_true", help="also what workers wrote into the comment box")
+
     def run(self, options: dict[str, Any]) -> Mapping[str, Any]:
-        manifest = export_judgments(find_campaign(options["name"]), options["output"], options["format"])
+        campaign = find_campaign(options["name"])
+        manifest = export_judgments(campaign, options["output"], options["format"], with_comments=options["comments"])
         return {"output": options["output"], **manifest["counts"], "agreement": manifest["agreement"]}

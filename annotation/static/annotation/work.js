@@ -37,32 +37,59 @@ form.addEventListener("submit", () => {
 });
 window.addEventListener("pageshow", () => { sendButton.disabled = false; });
 
-// Keys: a number answers the question that has focus, or else the first without an answer.
-const CHOICES = { a: "left", b: "right", t: "tie", n: "both_bad" };
-
-function currentQuestion() {
-  const questions = [...form.querySelectorAll("fieldset")];
-  const focused = questions.find((question) => question.contains(document.activeElement));
-  return focused || questions.find((question) => !question.querySelector(":checked")) || questions.at(-1);
+// Keys: each radio names its own. It answers the question that has focus, or else the first without an answer.
+function groups() {
+  const visible = [...form.querySelectorAll("input[type=radio]")].filter((radio) => radio.offsetParent !== null);
+  return [...new Set(visible.map((radio) => radio.name))];
 }
 
-function choose(question, value) {
-  const radio = question.querySelector(`input[value="${value}"]`);
-  if (!radio) return;
+function isOpen(name) {
+  return form.elements[name].value === "";
+}
+
+function focusedGroup() {
+  const field = document.activeElement.closest("fieldset");
+  return document.activeElement.name || (field && field.querySelector("input[type=radio]").name);
+}
+
+function choose(key) {
+  const names = groups();
+  const fitting = names.filter((name) => [...form.elements[name]].some((radio) => radio.dataset.key === key));
+  if (fitting.length === 0) return;
+  const focused = focusedGroup();
+  const name = fitting.includes(focused) ? focused : fitting.find(isOpen) || fitting.at(-1);
+  const radio = [...form.elements[name]].find((each) => each.dataset.key === key);
   radio.checked = true;
-  const questions = [...form.querySelectorAll("fieldset")];
-  const next = questions.slice(questions.indexOf(question) + 1).find((other) => !other.querySelector(":checked"));
-  (next ? next.querySelector("input") : radio).focus();
+  radio.dispatchEvent(new Event("change", { bubbles: true }));
+  // What is asked may have changed with the answer.
+  const now = groups();
+  const next = now.slice(now.indexOf(name) + 1).find(isOpen) || now.find(isOpen);
+  (next ? form.elements[next][0] : radio).focus();
 }
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-  if (event.target.closest("summary, a, button, textarea")) return;
+  if (event.target.closest("summary, a, textarea, select, input:not([type=radio])")) return;
   const key = event.key.toLowerCase();
   if (key === "enter") {
+    if (event.target.closest("button")) return;
     event.preventDefault();
     if (!event.repeat) form.requestSubmit(sendButton);
-  } else if (/^[0-9]$/.test(key) || key in CHOICES) {
-    choose(currentQuestion(), CHOICES[key] || key);
+  } else {
+    choose(key);
   }
 });
+
+// How much better one is, is asked once a side is chosen; with any other answer it is empty.
+const strength = form.querySelector("fieldset.strength");
+function askStrength() {
+  const isAsked = form.querySelector("[value=left]:checked, [value=right]:checked") !== null;
+  for (const radio of strength.querySelectorAll("input")) {
+    radio.required = isAsked;
+    radio.checked = isAsked && radio.checked;
+  }
+}
+if (strength) {
+  form.addEventListener("change", askStrength);
+  askStrength();
+}
