@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from annotation.exports import FORMATS, export_judgments
+from annotation.exports import export_judgments
 from annotation.management.command import PipelineCommand
 from annotation.queries import find_campaign
+from annotation.record_files import FORMATS
 
 
 class Command(PipelineCommand):
