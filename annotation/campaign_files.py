@@ -1,17 +1,16 @@
 """What a campaign is made from: its YAML configuration and a file of items, both checked before a row is stored."""
 
-import csv
+import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from annotation.configuration import load_config
 from annotation.errors import InputError
-
-MOST_PROBLEMS_SHOWN = 5
+from annotation.table_files import MOST_TEXT, Row, RowProblem, problems_of_text, read_rows, refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +62,8 @@ REQUIRED_TEXTS = {
     "likert": ("item", "prompt", "completion", "system"),
     "pairwise": ("item", "pair", "prompt", "completion_a", "completion_b", "system_a", "system_b"),
 }
+NAMES = {"item", "pair", "system", "system_a", "system_b"}
+MOST_NAME = 200  # characters, as the database has it
 MAY_BE_EMPTY = {"completion", "completion_a", "completion_b"}  # a policy may well have said nothing
 
 
@@ -87,70 +88,109 @@ def load_campaign_config(path: Path) -> CampaignConfig:
     return config
 
 
+@dataclass(slots=True)
+class ItemsCheck:
+    """What has been seen of an items file: enough to tell a row that does not go with one above, and no texts."""
+
+    kind: str
+    good: int = 0
+    _prompt_of_item: dict[bytes, bytes] = field(default_factory=dict)
+    _place_of_row: dict[bytes, str] = field(default_factory=dict)
+
+    @property
+    def items(self) -> int:
+        return len(self._prompt_of_item)
+
+    def check(self, place: str, raw: Row) -> tuple[LikertRow | PairwiseRow | None, list[RowProblem]]:
+        """The row, if it can be used; and why not."""
+        problems = _problems_of_row(place, raw, self.kind)
+        if problems:
+            return None, problems
+        texts = {key: raw[key] for key in REQUIRED_TEXTS[self.kind]}
+        make: Callable[..., LikertRow | PairwiseRow] = LikertRow if self.kind == "likert" else PairwiseRow
+        row = make(**texts, references=_references(raw))
+        problems = self._problems_beside_others(place, row)
+        self.good += not problems
+        return (None if problems else row), problems
+
+    def _problems_beside_others(self, place: str, row: LikertRow | PairwiseRow) -> list[RowProblem]:
+        """A row that is fine alone but not here: an item with two prompts, a thing to judge that comes twice."""
+        problems = []
+        prompt = _digest(row.prompt)
+        if self._prompt_of_item.setdefault(_digest(row.item), prompt) != prompt:
+            problems.append(RowProblem(place, "prompt", f"item {row.item!r} has another prompt above"))
+        first = self._place_of_row.setdefault(_digest(*row_identity(row)), place)
+        if first != place:
+            thing = "pair" if isinstance(row, PairwiseRow) else "completion"
+            problems.append(RowProblem(place, thing, f"the same as on {first}"))
+        if isinstance(row, PairwiseRow) and (row.system_a, row.completion_a) == (row.system_b, row.completion_b):
+            problems.append(RowProblem(place, "completion_b", "the same text by the same system as completion_a"))
+        return problems
+
+
+def check_items(path: Path, check: ItemsCheck) -> Iterator[LikertRow | PairwiseRow | RowProblem]:
+    """Every usable row of a CSV, JSONL or Parquet file, and every problem of the others, as the file is read."""
+    for place, raw in read_rows(path):
+        if isinstance(raw, RowProblem):
+            yield raw
+            continue
+        if path.suffix == ".csv":
+            raw = raw | {"references": _read_reference_cell(raw.get("references"))}
+        row, problems = check.check(place, raw)
+        if row is not None:
+            yield row
+        yield from problems
+
+
 def read_item_rows(path: Path, kind: str) -> list[LikertRow] | list[PairwiseRow]:
     """All rows of a CSV, JSONL or Parquet file; InputError lists line, field and reason of what does not fit."""
-    problems: list[str] = []
+    problems: list[RowProblem] = []
     rows: list[Any] = []
-    for where, raw in _read_raw_rows(path):
-        if isinstance(raw, str):
-            problems.append(f"{where}: {raw}")
-            continue
-        found = _problems_of_row(raw, kind)
-        problems += [f"{where}: {problem}" for problem in found]
-        if not found:
-            texts = {key: raw[key] for key in REQUIRED_TEXTS[kind]}
-            make: Callable[..., Any] = LikertRow if kind == "likert" else PairwiseRow
-            rows.append((where, make(**texts, references=tuple(raw.get("references") or ()))))
-    problems += _problems_between_rows(rows)
+    for found in check_items(path, ItemsCheck(kind)):
+        if isinstance(found, RowProblem):
+            problems.append(found)
+        else:
+            rows.append(found)
     if problems:
-        shown = "; ".join(problems[:MOST_PROBLEMS_SHOWN])
-        more = len(problems) - MOST_PROBLEMS_SHOWN
-        raise InputError(f"{path}: {shown}{f'; and {more} more' if more > 0 else ''}.")
+        raise refuse(path, problems, "--dry-run lists all")
     if not rows:
         raise InputError(f"{path} holds no items; expected at least one row.")
-    return [row for _, row in rows]
+    return rows
 
 
-def _problems_of_row(raw: dict[str, Any], kind: str) -> list[str]:
+def _problems_of_row(place: str, raw: Row, kind: str) -> list[RowProblem]:
     problems = []
     for key in REQUIRED_TEXTS[kind]:
-        value = raw.get(key)
-        if not isinstance(value, str):
-            problems.append(f"{key}: expected text, found {'nothing' if value is None else repr(value)}")
-        elif not value.strip() and key not in MAY_BE_EMPTY:
-            problems.append(f"{key}: expected text, found only blanks")
-        elif not _is_storable(value):
-            problems.append(f"{key}: holds a NUL or half a surrogate pair, which not every database stores")
-        elif key in ("item", "pair", "system", "system_a", "system_b") and len(value) > 200:
-            problems.append(f"{key}: expected at most 200 characters, found {len(value)}")
+        most = MOST_NAME if key in NAMES else MOST_TEXT
+        reasons = problems_of_text(raw.get(key), most=most, may_be_empty=key in MAY_BE_EMPTY)
+        problems += [RowProblem(place, key, reason) for reason in reasons]
+    references = _references(raw)
+    if not isinstance(references, tuple):
+        problems.append(RowProblem(place, "references", f"expected a list of texts, found {repr(references)[:100]}"))
+        return problems
+    for reference in references:
+        reasons = problems_of_text(reference, may_be_empty=True)
+        problems += [RowProblem(place, "references", reason) for reason in reasons]
+    return problems
+
+
+def _references(raw: Row) -> Any:
+    """A tuple, if they are a list, or none."""
     references = raw.get("references") or []
-    if not isinstance(references, list) or not all(isinstance(reference, str) for reference in references):
-        problems.append(f"references: expected a list of texts, found {references!r}")
-    elif not all(map(_is_storable, references)):
-        problems.append("references: holds a NUL or half a surrogate pair, which not every database stores")
-    return problems
+    return tuple(references) if isinstance(references, list) else references
 
 
-def _is_storable(text: str) -> bool:
-    return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text)
+def _read_reference_cell(text: str | None) -> list[Any]:
+    """A CSV cell holds a JSON list, or one reference as it is."""
+    try:
+        references = json.loads(text or "[]")
+    except ValueError:
+        return [text]
+    return references if isinstance(references, list) else [text]
 
 
-def _problems_between_rows(rows: list[tuple[str, Any]]) -> list[str]:
-    """Rows that are fine alone but not together: an item with two prompts, a thing to judge that comes twice."""
-    problems = []
-    prompts: dict[str, str] = {}
-    seen: dict[tuple[str, ...], str] = {}
-    for where, row in rows:
-        if prompts.setdefault(row.item, row.prompt) != row.prompt:
-            problems.append(f"{where}: prompt: item {row.item!r} has another prompt above")
-        identity = row_identity(row)
-        if identity in seen:
-            key = "pair" if isinstance(row, PairwiseRow) else "completion"
-            problems.append(f"{where}: {key}: the same as on {seen[identity]}")
-        seen.setdefault(identity, where)
-        if isinstance(row, PairwiseRow) and (row.system_a, row.completion_a) == (row.system_b, row.completion_b):
-            problems.append(f"{where}: completion_b: the same text by the same system as completion_a")
-    return problems
+def _digest(*texts: str) -> bytes:
+    return hashlib.blake2b("\x1f".join(texts).encode(), digest_size=16).digest()
 
 
 def row_identity(row: LikertRow | PairwiseRow) -> tuple[str, ...]:
@@ -158,50 +198,3 @@ def row_identity(row: LikertRow | PairwiseRow) -> tuple[str, ...]:
     if isinstance(row, PairwiseRow):
         return (row.pair,)
     return (row.item, row.system, row.completion)
-
-
-def _read_raw_rows(path: Path) -> Iterator[tuple[str, dict[str, Any] | str]]:
-    """(place, row) for each row; (place, problem) for a line that is no row."""
-    readers = {".jsonl": _read_jsonl, ".csv": _read_csv, ".parquet": _read_parquet}
-    if path.suffix not in readers:
-        raise InputError(f"{path}: expected a file whose name ends in .jsonl, .csv or .parquet.")
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected the items of the campaign.")
-    try:
-        yield from readers[path.suffix](path)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text: {error}.") from None
-
-
-def _read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any] | str]]:
-    with path.open(encoding="utf-8") as stream:
-        for number, line in enumerate(stream, start=1):
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                yield f"line {number}", f"not valid JSON ({error})"
-                continue
-            yield f"line {number}", row if isinstance(row, dict) else f"expected a JSON object, found {row!r}"
-
-
-def _read_csv(path: Path) -> Iterator[tuple[str, dict[str, Any] | str]]:
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream)
-        for row in reader:
-            references = row.get("references")
-            try:
-                parsed = json.loads(references) if references else []
-            except json.JSONDecodeError:
-                parsed = [references]  # one reference, written as it is
-            yield f"line {reader.line_num}", {**row, "references": parsed}
-
-
-def _read_parquet(path: Path) -> Iterator[tuple[str, dict[str, Any] | str]]:
-    import pyarrow
-    from pyarrow import parquet
-
-    try:
-        rows = parquet.read_table(path).to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise InputError(f"{path} is not a Parquet file: {' '.join(str(error).split())}.") from None
-    yield from ((f"row {number}", row) for number, row in enumerate(rows, start=1))

@@ -21,8 +21,7 @@ def create_campaign(
     config: CampaignConfig, template: TaskTemplate, rows: Sequence[LikertRow] | Sequence[PairwiseRow]
 ) -> Campaign:
     """A draft campaign with one HIT a row. Publication order is by HIT key, so systems come well mixed."""
-    if Campaign.objects.filter(name=config.name).exists():
-        raise InputError(f"campaign {config.name!r} exists already; choose another name.")
+    expect_free_name(config.name)
     if config.title or config.instructions:
         title, instructions = config.title or template.title, config.instructions or template.instructions
         template = dataclasses.replace(template, title=title, instructions=instructions)
@@ -40,6 +39,11 @@ def create_campaign(
     )
     _store_hits(campaign, rows)
     return campaign
+
+
+def expect_free_name(name: str) -> None:
+    if Campaign.objects.filter(name=name).exists():
+        raise InputError(f"campaign {name!r} exists already; choose another name.")
 
 
 def publish(campaign: Campaign) -> None:

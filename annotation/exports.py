@@ -4,7 +4,6 @@ HIT after HIT is read and written, so a campaign of any size takes the same memo
 all. Workers are pseudonyms in it, and times are dates.
 """
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from annotation.errors import InputError
 from annotation.manifests import Tally, describe_campaign, start_tally
 from annotation.models import HIT, Assignment, Campaign, Judgment
 from annotation.pseudonyms import pseudonym
-from annotation.record_files import AnyRecord, RecordFile, describe_files, open_record_files
+from annotation.record_files import AnyRecord, RecordFile, describe_files, open_record_files, write_export
 from annotation.records import FILE_STEMS, Comparison, Preference, Rating, aggregate_preferences
 from annotation.run_folders import write_json
 from annotation.task_templates import Question, TaskTemplate, template_of
@@ -28,23 +27,14 @@ RecordsByStem = dict[str, Sequence[AnyRecord]]
 
 def export_judgments(campaign: Campaign, output: Path, file_format: str = "jsonl") -> dict[str, Any]:
     """Write the export of `campaign` to `output`; returns the manifest."""
-    if output.exists():
-        raise InputError(f"{output} exists already; name another --output or remove it first.")
     if not Judgment.objects.filter(assignment__campaign=campaign).exists():
         raise InputError(f"campaign {campaign.name!r} has no judgments yet; there is nothing to export.")
-    partial = output.with_name(output.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir(parents=True)
+    with write_export(output) as folder:
         tally = start_tally(campaign)
-        with open_record_files(partial, RECORD_TYPES[campaign.kind], file_format) as files:
+        with open_record_files(folder, RECORD_TYPES[campaign.kind], file_format) as files:
             _write_records(campaign, files, tally)
         manifest = describe_campaign(campaign, tally, describe_files(files))
-        write_json(partial / "manifest.json", manifest)
-        partial.rename(output)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+        write_json(folder / "manifest.json", manifest)
     return manifest
 
 

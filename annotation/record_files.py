@@ -7,12 +7,14 @@ import dataclasses
 import hashlib
 import io
 import json
+import shutil
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from annotation.errors import InputError
 from annotation.records import FILE_STEMS, Comparison, Preference, Rating, to_dict
 
 FORMATS = ("jsonl", "parquet", "csv")
@@ -133,6 +135,22 @@ def _arrow_type(hint: Any) -> Any:
 
 
 _FILES: dict[str, type[RecordFile]] = {"jsonl": JsonLines, "parquet": Parquet, "csv": Csv}
+
+
+@contextlib.contextmanager
+def write_export(output: Path) -> Iterator[Path]:
+    """The folder to write to; it becomes `output` when the block ends without an exception, and else is gone."""
+    if output.exists():
+        raise InputError(f"{output} exists already; name another --output or remove it first.")
+    partial = output.with_name(output.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        partial.rename(output)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 @contextlib.contextmanager

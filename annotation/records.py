@@ -355,7 +355,7 @@ def _read_csv(path: Path, record_type: type) -> Iterator[tuple[str, Mapping[str,
                     raise InputError(f"{where}: expected {len(reader.fieldnames or ())} cells, as the header has.")
                 yield where, {key: parse_cell(hints[key], text) for key, text in cells.items() if key in hints}
         except (csv.Error, UnicodeDecodeError) as error:
-            raise InputError(f"{path}, line {reader.line_num} is not valid CSV: {error}.") from None
+            raise InputError(f"{path} is not valid CSV after line {reader.line_num}: {error}.") from None
 
 
 def parse_cell(hint: Any, text: str) -> Any:

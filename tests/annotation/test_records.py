@@ -170,7 +170,7 @@ def test_it_names_what_is_wrong_in_a_csv(tmp_path: Path) -> None:
         good.replace(",work,", ","): "line 2: expected 17 cells, as the header has",
         good.replace(",work,", ",work,,,"): "line 2: expected 17 cells, as the header has",
         good.replace("worker,", "", 1).replace(",w,", ","): "line 2: the key 'worker' is missing",
-        good + '"open': "is not valid CSV: unexpected end",
+        good + '"open': "is not valid CSV after line 2: unexpected end",
     }
     for text, message in broken.items():
         (tmp_path / "ratings.csv").write_text(text)
