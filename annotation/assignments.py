@@ -213,7 +213,7 @@ def submit(
 
 def _submit_late(current: Assignment, now: datetime, active_seconds: float) -> str:
     """Mark work as submitted whose lease is over; returns its kind."""
-    slot = _retake_slot(current)
+    slot = retake_slot(current)
     current.kind = current.kind if slot else Kind.SURPLUS
     current.state, current.slot = State.SUBMITTED, slot
     current.submitted_at, current.active_seconds = now, active_seconds
@@ -221,8 +221,8 @@ def _submit_late(current: Assignment, now: datetime, active_seconds: float) -> s
     return current.kind
 
 
-def _retake_slot(assignment: Assignment) -> int | None:
-    """A slot for work whose lease is over, if its HIT still has one."""
+def retake_slot(assignment: Assignment) -> int | None:
+    """A slot for work that had lost its own, if its HIT still has one."""
     open_hit = HIT.objects.filter(pk=assignment.hit_id, free_slots__gt=0)
     if open_hit.update(free_slots=F("free_slots") - 1) != 1:
         return None

@@ -1,17 +1,16 @@
 """What a campaign is made from: its YAML configuration and a file of items, both checked before a row is stored."""
 
-import csv
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from annotation.configuration import load_config
 from annotation.errors import InputError
-
-MOST_PROBLEMS_SHOWN = 5
+from annotation.table_files import MOST_TEXT, Row, RowProblem, problems_of_text, read_rows, refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +88,8 @@ REQUIRED_TEXTS = {
     "best_worst": ("item", "set", "prompt"),
 }
 SET_LISTS = ("completions", "systems")
+NAMES = {"item", "pair", "set", "system", "system_a", "system_b"}
+MOST_NAME = 200  # characters, as the database has it
 MAY_BE_EMPTY = {"completion", "completion_a", "completion_b"}  # a policy may well have said nothing
 
 
@@ -116,96 +117,144 @@ def load_campaign_config(path: Path) -> CampaignConfig:
     return config
 
 
+@dataclass(slots=True)
+class ItemsCheck:
+    """What has been seen of an items file: enough to tell a row that does not go with one above, and no texts."""
+
+    kind: str
+    good: int = 0
+    _prompt_of_item: dict[bytes, bytes] = field(default_factory=dict)
+    _place_of_row: dict[bytes, str] = field(default_factory=dict)
+
+    @property
+    def items(self) -> int:
+        return len(self._prompt_of_item)
+
+    def check(self, place: str, raw: Row) -> tuple[ItemRow | None, list[RowProblem]]:
+        """The row, if it can be used; and why not."""
+        problems = _problems_of_row(place, raw, self.kind)
+        if problems:
+            return None, problems
+        values = {key: raw[key] for key in REQUIRED_TEXTS[self.kind]}
+        if self.kind in SET_SIZES:
+            values |= {key: tuple(raw[key]) for key in SET_LISTS}
+        row = ROW_TYPES[self.kind](**values, references=_references(raw))
+        problems = self._problems_beside_others(place, row)
+        self.good += not problems
+        return (None if problems else row), problems
+
+    def _problems_beside_others(self, place: str, row: ItemRow) -> list[RowProblem]:
+        """A row that is fine alone but not here: an item with two prompts, a thing to judge that comes twice."""
+        problems = []
+        prompt = _digest(row.prompt)
+        if self._prompt_of_item.setdefault(_digest(row.item), prompt) != prompt:
+            problems.append(RowProblem(place, "prompt", f"item {row.item!r} has another prompt above"))
+        first = self._place_of_row.setdefault(_digest(*row_identity(row)), place)
+        if first != place:
+            thing = {PairwiseRow: "pair", SetRow: "set"}.get(type(row), "completion")
+            problems.append(RowProblem(place, thing, f"the same as on {first}"))
+        if isinstance(row, PairwiseRow) and (row.system_a, row.completion_a) == (row.system_b, row.completion_b):
+            problems.append(RowProblem(place, "completion_b", "the same text by the same system as completion_a"))
+        return problems
+
+
+def check_items(path: Path, check: ItemsCheck) -> Iterator[ItemRow | RowProblem]:
+    """Every usable row of a CSV, JSONL or Parquet file, and every problem of the others, as the file is read."""
+    for place, raw in read_rows(path):
+        if isinstance(raw, RowProblem):
+            yield raw
+            continue
+        if path.suffix == ".csv":
+            lists = {key: _read_list_cell(raw[key]) for key in SET_LISTS if key in raw}
+            raw = raw | lists | {"references": _read_reference_cell(raw.get("references"))}
+        row, problems = check.check(place, raw)
+        if row is not None:
+            yield row
+        yield from problems
+
+
 def read_item_rows(path: Path, kind: str) -> Sequence[ItemRow]:
     """All rows of a CSV, JSONL or Parquet file; InputError lists line, field and reason of what does not fit."""
-    problems: list[str] = []
-    rows: list[Any] = []
-    for where, raw in _read_raw_rows(path):
-        if isinstance(raw, str):
-            problems.append(f"{where}: {raw}")
-            continue
-        found = _problems_of_row(raw, kind)
-        problems += [f"{where}: {problem}" for problem in found]
-        if not found:
-            values = {key: raw[key] for key in REQUIRED_TEXTS[kind]}
-            lists = SET_LISTS if kind in SET_SIZES else ()
-            values |= {key: tuple(raw.get(key) or ()) for key in (*lists, "references")}
-            rows.append((where, ROW_TYPES[kind](**values)))
-    problems += _problems_between_rows(rows)
+    problems: list[RowProblem] = []
+    rows: list[ItemRow] = []
+    for found in check_items(path, ItemsCheck(kind)):
+        if isinstance(found, RowProblem):
+            problems.append(found)
+        else:
+            rows.append(found)
     if problems:
-        shown = "; ".join(problems[:MOST_PROBLEMS_SHOWN])
-        more = len(problems) - MOST_PROBLEMS_SHOWN
-        raise InputError(f"{path}: {shown}{f'; and {more} more' if more > 0 else ''}.")
+        raise refuse(path, problems, "--dry-run lists all")
     if not rows:
         raise InputError(f"{path} holds no items; expected at least one row.")
-    return [row for _, row in rows]
+    return rows
 
 
-def _problems_of_row(raw: dict[str, Any], kind: str) -> list[str]:
+def _problems_of_row(place: str, raw: Row, kind: str) -> list[RowProblem]:
     problems = []
     for key in REQUIRED_TEXTS[kind]:
-        value = raw.get(key)
-        if not isinstance(value, str):
-            problems.append(f"{key}: expected text, found {'nothing' if value is None else repr(value)}")
-        elif not value.strip() and key not in MAY_BE_EMPTY:
-            problems.append(f"{key}: expected text, found only blanks")
-        elif not _is_storable(value):
-            problems.append(f"{key}: holds a NUL or half a surrogate pair, which not every database stores")
-        elif key in ("item", "pair", "set", "system", "system_a", "system_b") and len(value) > 200:
-            problems.append(f"{key}: expected at most 200 characters, found {len(value)}")
+        most = MOST_NAME if key in NAMES else MOST_TEXT
+        reasons = problems_of_text(raw.get(key), most=most, may_be_empty=key in MAY_BE_EMPTY)
+        problems += [RowProblem(place, key, reason) for reason in reasons]
     if kind in SET_SIZES:
-        problems += _problems_of_set(raw, *SET_SIZES[kind])
-    references = raw.get("references") or []
-    if not isinstance(references, list) or not all(isinstance(reference, str) for reference in references):
-        problems.append(f"references: expected a list of texts, found {references!r}")
-    elif not all(map(_is_storable, references)):
-        problems.append("references: holds a NUL or half a surrogate pair, which not every database stores")
+        problems += [RowProblem(place, key, reason) for key, reason in _problems_of_set(raw, *SET_SIZES[kind])]
+    references = _references(raw)
+    if not isinstance(references, tuple):
+        problems.append(RowProblem(place, "references", f"expected a list of texts, found {repr(references)[:100]}"))
+        return problems
+    for reference in references:
+        reasons = problems_of_text(reference, may_be_empty=True)
+        problems += [RowProblem(place, "references", reason) for reason in reasons]
     return problems
 
 
-def _problems_of_set(raw: dict[str, Any], least: int, most: int) -> list[str]:
-    """What is wrong with the two lists of a set: each alone, and then together."""
-    problems = []
-    for key in SET_LISTS:
-        values = raw.get(key)
-        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-            problems.append(f"{key}: expected a list of texts, found {'nothing' if values is None else repr(values)}")
-        elif not least <= len(values) <= most:
-            problems.append(f"{key}: expected {least} to {most}, found {len(values)}")
-        elif not all(map(_is_storable, values)):
-            problems.append(f"{key}: holds a NUL or half a surrogate pair, which not every database stores")
-        elif key == "systems" and not all(value.strip() and len(value) <= 200 for value in values):
-            problems.append("systems: expected names of 1 to 200 characters")
-    if problems:
-        return problems
+def _problems_of_set(raw: Row, least: int, most: int) -> Iterator[tuple[str, str]]:
+    """(field, reason) of what is wrong with the two lists of a set: each alone, and then together."""
+    found = [(key, reason) for key in SET_LISTS if (reason := _problem_of_list(raw.get(key), key, least, most))]
+    yield from found
+    if found:
+        return
     completions, systems = (raw[key] for key in SET_LISTS)
     if len(completions) != len(systems):
-        problems.append(f"systems: expected one for each of the {len(completions)} completions, found {len(systems)}")
+        yield "systems", f"expected one for each of the {len(completions)} completions, found {len(systems)}"
     elif len(set(zip(systems, completions, strict=True))) < len(completions):
-        problems.append("completions: the same text by the same system twice")
-    return problems
+        yield "completions", "the same text by the same system twice"
 
 
-def _is_storable(text: str) -> bool:
-    return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text)
+def _problem_of_list(values: Any, key: str, least: int, most: int) -> str | None:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        return f"expected a list of texts, found {'nothing' if values is None else repr(values)[:100]}"
+    if not least <= len(values) <= most:
+        return f"expected {least} to {most}, found {len(values)}"
+    is_name = key == "systems"
+    reasons = (problems_of_text(v, most=MOST_NAME if is_name else MOST_TEXT, may_be_empty=not is_name) for v in values)
+    return next((found[0] for found in reasons if found), None)
 
 
-def _problems_between_rows(rows: list[tuple[str, Any]]) -> list[str]:
-    """Rows that are fine alone but not together: an item with two prompts, a thing to judge that comes twice."""
-    problems = []
-    prompts: dict[str, str] = {}
-    seen: dict[tuple[str, ...], str] = {}
-    for where, row in rows:
-        if prompts.setdefault(row.item, row.prompt) != row.prompt:
-            problems.append(f"{where}: prompt: item {row.item!r} has another prompt above")
-        identity = row_identity(row)
-        if identity in seen:
-            key = {PairwiseRow: "pair", SetRow: "set"}.get(type(row), "completion")
-            problems.append(f"{where}: {key}: the same as on {seen[identity]}")
-        seen.setdefault(identity, where)
-        if isinstance(row, PairwiseRow) and (row.system_a, row.completion_a) == (row.system_b, row.completion_b):
-            problems.append(f"{where}: completion_b: the same text by the same system as completion_a")
-    return problems
+def _references(raw: Row) -> Any:
+    """A tuple, if they are a list, or none."""
+    references = raw.get("references") or []
+    return tuple(references) if isinstance(references, list) else references
+
+
+def _read_reference_cell(text: str | None) -> list[Any]:
+    """A CSV cell holds a JSON list, or one reference as it is."""
+    try:
+        references = json.loads(text or "[]")
+    except ValueError:
+        return [text]
+    return references if isinstance(references, list) else [text]
+
+
+def _read_list_cell(text: str | None) -> Any:
+    """A CSV cell that holds a list as JSON; the cell itself, to be named as what is wrong, if it does not."""
+    try:
+        return json.loads(text or "null")
+    except ValueError:
+        return text
+
+
+def _digest(*texts: str) -> bytes:
+    return hashlib.blake2b("\x1f".join(texts).encode(), digest_size=16).digest()
 
 
 def row_identity(row: ItemRow) -> tuple[str, ...]:
@@ -215,59 +264,3 @@ def row_identity(row: ItemRow) -> tuple[str, ...]:
     if isinstance(row, SetRow):
         return (row.set,)
     return (row.item, row.system, row.completion)
-
-
-def _read_raw_rows(path: Path) -> Iterator[tuple[str, dict[str, Any] | str]]:
-    """(place, row) for each row; (place, problem) for a line that is no row."""
-    readers = {".jsonl": _read_jsonl, ".csv": _read_csv, ".parquet": _read_parquet}
-    if path.suffix not in readers:
-        raise InputError(f"{path}: expected a file whose name ends in .jsonl, .csv or .parquet.")
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected the items of the campaign.")
-    try:
-        yield from readers[path.suffix](path)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text: {error}.") from None
-
-
-def _read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any] | str]]:
-    with path.open(encoding="utf-8") as stream:
-        for number, line in enumerate(stream, start=1):
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                yield f"line {number}", f"not valid JSON ({error})"
-                continue
-            yield f"line {number}", row if isinstance(row, dict) else f"expected a JSON object, found {row!r}"
-
-
-def _read_csv(path: Path) -> Iterator[tuple[str, dict[str, Any] | str]]:
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream)
-        for row in reader:
-            references = row.get("references")
-            try:
-                parsed = json.loads(references) if references else []
-            except json.JSONDecodeError:
-                parsed = [references]  # one reference, written as it is
-            lists = {key: _parse_list(row[key]) for key in SET_LISTS if key in row}
-            yield f"line {reader.line_num}", {**row, **lists, "references": parsed}
-
-
-def _parse_list(cell: str | None) -> Any:
-    """A CSV cell that holds a list as JSON; the cell itself, to be named as what is wrong, if it does not."""
-    try:
-        return json.loads(cell or "null")
-    except json.JSONDecodeError:
-        return cell
-
-
-def _read_parquet(path: Path) -> Iterator[tuple[str, dict[str, Any] | str]]:
-    import pyarrow
-    from pyarrow import parquet
-
-    try:
-        rows = parquet.read_table(path).to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise InputError(f"{path} is not a Parquet file: {' '.join(str(error).split())}.") from None
-    yield from ((f"row {number}", row) for number, row in enumerate(rows, start=1))

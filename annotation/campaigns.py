@@ -25,8 +25,7 @@ STRENGTH_LABELS = {
 @transaction.atomic
 def create_campaign(config: CampaignConfig, template: TaskTemplate, rows: Sequence[ItemRow]) -> Campaign:
     """A draft campaign with one HIT a row. Publication order is by HIT key, so systems come well mixed."""
-    if Campaign.objects.filter(name=config.name).exists():
-        raise InputError(f"campaign {config.name!r} exists already; choose another name.")
+    expect_free_name(config.name)
     template = adapt_template(template, config)
     campaign = Campaign.objects.create(
         name=config.name,
@@ -67,6 +66,11 @@ def _strength_labels(template: TaskTemplate, config: CampaignConfig) -> tuple[st
     if points and own and len(own) != points:
         raise InputError(f"strength_points: task {config.task!r} labels {len(own)} points; expected that or 0.")
     return (own or STRENGTH_LABELS[points]) if points else ()
+
+
+def expect_free_name(name: str) -> None:
+    if Campaign.objects.filter(name=name).exists():
+        raise InputError(f"campaign {name!r} exists already; choose another name.")
 
 
 def publish(campaign: Campaign) -> None:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from annotation.exports import pseudonym
 from annotation.models import Campaign, Comment
+from annotation.pseudonyms import pseudonym
 
 MOST_SHOWN = 50
 

@@ -1,25 +1,23 @@
 """Judgments out of the database: rows become records, records become a folder with a manifest.
 
-The folder appears whole or not at all. Workers are pseudonyms in it, and times are dates.
+HIT after HIT is read and written, so a campaign of any size takes the same memory. The folder appears whole or not at
+all. Workers are pseudonyms in it, and times are dates.
 """
 
-import hashlib
-import hmac
-import json
-import shutil
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db.models import F
+from tqdm import tqdm
 
 from annotation.errors import InputError
-from annotation.models import HIT, Assignment, Campaign, Judgment, Worker
+from annotation.manifests import Tally, describe_campaign, start_tally
+from annotation.models import HIT, Assignment, Campaign, Judgment
+from annotation.pseudonyms import pseudonym
+from annotation.record_files import AnyRecord, RecordFile, describe_files, open_record_files, write_export
 from annotation.records import (
     FILE_STEMS,
-    SCHEMA_VERSION,
     Comment,
     Comparison,
     Preference,
@@ -27,79 +25,112 @@ from annotation.records import (
     Rating,
     aggregate_preferences,
     comparisons_of_ranking,
-    share_of_agreeing_pairs,
-    to_dict,
 )
-from annotation.run_folders import sha256_of_file, write_json
+from annotation.run_folders import write_json
 from annotation.task_templates import Question, TaskTemplate, template_of
 
-FORMATS = ("jsonl", "parquet")
-Records = Sequence[Rating] | Sequence[Comparison] | Sequence[Ranking] | Sequence[Preference] | Sequence[Comment]
+JUDGMENTS_AT_ONCE = 2000  # about so many are in memory
+
+RecordsByStem = dict[str, Sequence[AnyRecord]]
 
 
 def export_judgments(
     campaign: Campaign, output: Path, file_format: str = "jsonl", *, with_comments: bool = False
 ) -> dict[str, Any]:
     """Write the export of `campaign` to `output`; returns the manifest. Free text is in it only `with_comments`."""
-    if output.exists():
-        raise InputError(f"{output} exists already; name another --output or remove it first.")
-    tables = collect_records(campaign)
-    if not any(tables.values()):
+    if not Judgment.objects.filter(assignment__campaign=campaign).exists():
         raise InputError(f"campaign {campaign.name!r} has no judgments yet; there is nothing to export.")
-    if with_comments:
-        tables[FILE_STEMS[Comment]] = collect_comments(campaign)
-    partial = output.with_name(output.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir(parents=True)
-        paths = {stem: _write_records(records, partial / f"{stem}.{file_format}") for stem, records in tables.items()}
-        files = {path.name: {"rows": len(tables[stem]), "sha256": sha256_of_file(path)} for stem, path in paths.items()}
-        manifest = describe_campaign(campaign, tables) | {"files": files}
-        write_json(partial / "manifest.json", manifest)
-        partial.rename(output)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    with write_export(output) as folder:
+        tally = start_tally(campaign)
+        record_types = RECORD_TYPES[campaign.kind] + ((Comment,) if with_comments else ())
+        with open_record_files(folder, record_types, file_format) as files:
+            _write_records(campaign, files, tally)
+            if with_comments:
+                files[FILE_STEMS[Comment]].write(comments_in_order(campaign))
+        manifest = describe_campaign(campaign, tally, describe_files(files))
+        write_json(folder / "manifest.json", manifest)
     return manifest
 
 
-def collect_records(campaign: Campaign) -> dict[str, Records]:
-    """The records of `campaign` by file stem, in publication order and, within a HIT, by slot."""
+def _write_records(campaign: Campaign, files: dict[str, RecordFile], tally: Tally) -> None:
     template = template_of(campaign.template)
-    judgments = judgments_in_order(campaign)
-    if campaign.kind == Campaign.Kind.LIKERT:
-        questions = {question.name: question for question in template.questions}
-        return {FILE_STEMS[Rating]: [rating_of(j, questions[j.question]) for j in judgments]}
-    tables: dict[str, Records] = {}
+    records_of_hit = RECORDS_OF_HIT[campaign.kind]
+    hits = judged_hits(campaign)
+    for hit, judgments in tqdm(hits, "export", campaign.hits.count(), unit="HIT", disable=None, leave=False):
+        tally.add_hit(judgments)
+        for stem, records in records_of_hit(hit, judgments, template).items():
+            files[stem].write(records)
+
+
+def judged_hits(campaign: Campaign) -> Iterator[tuple[HIT, list[Judgment]]]:
+    """Every HIT in publication order, with its judgments by slot."""
+    related = ("item", "completion_a__system", "completion_b__system")
+    hits = campaign.hits.select_related(*related).order_by("position")
     if campaign.shows_sets:
-        rankings = [ranking_of(judgment) for judgment in judgments]
-        tables[FILE_STEMS[Ranking]] = rankings
-        comparisons = [comparison for ranking in rankings for comparison in comparisons_of_ranking(ranking)]
-    else:
-        comparisons = [comparison_of(judgment) for judgment in judgments]
+        hits = hits.prefetch_related("members__completion__system")
+    a_hit_has = campaign.raters_per_hit * len(template_of(campaign.template).questions)
+    after = -1
+    while page := list(hits.filter(position__gt=after)[: max(1, JUDGMENTS_AT_ONCE // a_hit_has)]):
+        judgments = _judgments_of(campaign, page)
+        yield from ((hit, judgments[hit.pk]) for hit in page)
+        after = page[-1].position
+
+
+def _judgments_of(campaign: Campaign, page: Sequence[HIT]) -> dict[int, list[Judgment]]:
+    hits = {hit.pk: hit for hit in page}
+    found: dict[int, list[Judgment]] = {pk: [] for pk in hits}
+    judgments = Judgment.objects.filter(assignment__hit__in=list(hits)).select_related("assignment__worker")
+    slot = F("assignment__slot").asc(nulls_last=True)
+    for judgment in judgments.order_by(slot, "assignment_id", "id"):
+        assignment = judgment.assignment
+        assignment.campaign, assignment.hit = campaign, hits[assignment.hit_id]
+        found[assignment.hit_id].append(judgment)
+    return found
+
+
+# A HIT's judgments -> records, a function a kind of campaign
+
+
+def _ratings_of_hit(hit: HIT, judgments: Sequence[Judgment], template: TaskTemplate) -> RecordsByStem:
+    questions = {question.name: question for question in template.questions}
+    return {FILE_STEMS[Rating]: [rating_of(judgment, questions[judgment.question]) for judgment in judgments]}
+
+
+def _comparisons_of_hit(hit: HIT, judgments: Sequence[Judgment], template: TaskTemplate) -> RecordsByStem:
+    comparisons = [comparison_of(judgment) for judgment in judgments]
+    # Within a campaign a pair is a HIT, so all its votes are here.
+    return {FILE_STEMS[Comparison]: comparisons, FILE_STEMS[Preference]: aggregate_preferences(comparisons)}
+
+
+def _rankings_of_hit(hit: HIT, judgments: Sequence[Judgment], template: TaskTemplate) -> RecordsByStem:
+    rankings = [ranking_of(judgment) for judgment in judgments]
+    comparisons = [comparison for ranking in rankings for comparison in comparisons_of_ranking(ranking)]
     preferences = aggregate_preferences(comparisons)
-    return tables | {FILE_STEMS[Comparison]: comparisons, FILE_STEMS[Preference]: preferences}
+    return {FILE_STEMS[Ranking]: rankings, FILE_STEMS[Comparison]: comparisons, FILE_STEMS[Preference]: preferences}
 
 
-def collect_comments(campaign: Campaign) -> list[Comment]:
+RECORD_TYPES: dict[str, tuple[type[AnyRecord], ...]] = {
+    Campaign.Kind.LIKERT: (Rating,),
+    Campaign.Kind.PAIRWISE: (Comparison, Preference),
+    Campaign.Kind.RANKING: (Ranking, Comparison, Preference),
+    Campaign.Kind.BEST_WORST: (Ranking, Comparison, Preference),
+}
+RECORDS_OF_HIT: dict[str, Callable[[HIT, Sequence[Judgment], TaskTemplate], RecordsByStem]] = {
+    Campaign.Kind.LIKERT: _ratings_of_hit,
+    Campaign.Kind.PAIRWISE: _comparisons_of_hit,
+    Campaign.Kind.RANKING: _rankings_of_hit,
+    Campaign.Kind.BEST_WORST: _rankings_of_hit,
+}
+
+
+def comments_in_order(campaign: Campaign) -> Iterator[Comment]:
     """What workers wrote, in publication order and, within a HIT, by slot."""
     assignments = Assignment.objects.filter(campaign=campaign, comment__isnull=False)
     related = ("comment", "worker", "campaign", "hit__item")
     slot = F("slot").asc(nulls_last=True)
-    return [
-        Comment(item=a.hit.item.key, comment=a.comment.text, **_provenance(a, a.hit))
-        for a in assignments.select_related(*related).order_by("hit__position", slot, "id")
-    ]
-
-
-def judgments_in_order(campaign: Campaign) -> Iterable[Judgment]:
-    related = ("worker", "campaign", "hit__item", "hit__completion_a__system", "hit__completion_b__system")
-    judgments = Judgment.objects.filter(assignment__campaign=campaign)
-    judgments = judgments.select_related(*(f"assignment__{path}" for path in related))
-    if campaign.shows_sets:
-        judgments = judgments.prefetch_related("assignment__hit__members__completion__system")
-    slot = F("assignment__slot").asc(nulls_last=True)
-    return judgments.order_by("assignment__hit__position", slot, "assignment_id", "id").iterator(chunk_size=2000)
+    for assignment in assignments.select_related(*related).order_by("hit__position", slot, "id").iterator():
+        item, text = assignment.hit.item.key, assignment.comment.text
+        yield Comment(item=item, comment=text, **_provenance(assignment, assignment.hit))
 
 
 def rating_of(judgment: Judgment, question: Question) -> Rating:
@@ -166,86 +197,3 @@ def _provenance(assignment: Assignment, hit: HIT) -> dict[str, Any]:
         "active_seconds": round(assignment.active_seconds or 0.0, 2),
         "submitted_on": assignment.submitted_at.date().isoformat(),
     }
-
-
-def pseudonym(worker: Worker) -> str:
-    """A keyed digest of the worker's random identity: with the identity gone, nothing leads back to the person."""
-    key = hashlib.sha256(b"prefloop pseudonym\x1f" + str(settings.SECRET_KEY).encode()).digest()
-    return "w" + hmac.digest(key, worker.identity.bytes, "sha256").hex()[:16]
-
-
-def describe_campaign(campaign: Campaign, tables: dict[str, Records]) -> dict[str, Any]:
-    """The manifest: what was asked of whom, how much came back, and what does not count and why."""
-    template = template_of(campaign.template)
-    assignments = Assignment.objects.filter(campaign=campaign, submitted_at__isnull=False)
-    sources = Counter(assignments.order_by().values_list("worker", "worker__source").distinct())
-    by_source = Counter(source for _, source in sources)
-    judgments = next(iter(tables.values()))
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "campaign": campaign.name,
-        "task": campaign.task,
-        "kind": campaign.kind,
-        "simulated": Worker.Source.SIMULATION in by_source,
-        "title": template.title,
-        "instructions": list(template.instructions),
-        "questions": [_describe_question(question) for question in template.questions],
-        "raters_per_hit": campaign.raters_per_hit,
-        "allow_tie": campaign.allow_tie,
-        "allow_both_bad": campaign.allow_both_bad,
-        "strength_labels": list(template.strength_labels),
-        "reward_per_hit": str(campaign.reward_per_hit),
-        "seed": campaign.seed,
-        "counts": {
-            "hits": campaign.hits.count(),
-            "hits_complete": campaign.hits.filter(free_slots=0).exclude(assignments__state="accepted").count(),
-            "assignments": assignments.count(),
-            "judgments": len(judgments),
-            "workers": sum(by_source.values()),
-            "workers_by_source": dict(sorted(by_source.items())),
-            "kinds": dict(Counter(assignments.order_by("id").values_list("kind", flat=True))),
-        },
-        "exclusions": [
-            {"assignment": token, "reason": reason}
-            for token, reason in assignments.exclude(excluded="").order_by("id").values_list("token", "excluded")
-        ],
-        "agreement": describe_agreement(tables, template),
-    }
-
-
-def _describe_question(question: Question) -> dict[str, Any]:
-    described: dict[str, Any] = {"name": question.name, "text": question.text}
-    if question.labels:
-        described |= {"scale_min": question.scale_min, "scale_max": question.scale_max}
-        described |= {"labels": list(question.labels)}
-    return described
-
-
-def describe_agreement(tables: dict[str, Records], template: TaskTemplate) -> dict[str, float | None]:
-    """Share of the pairs of raters of a HIT who answered alike, by question, over HITs with two raters or more.
-
-    Of rankings it is the share for each pair of a set's completions, over all pairs that two raters or more ordered.
-    """
-    answers: dict[str, dict[str, Counter[int | str]]] = {question.name: {} for question in template.questions}
-    for record in tables.get(FILE_STEMS[Comparison]) or next(iter(tables.values())):
-        if isinstance(record, Rating) and record.counts:
-            answers[record.question].setdefault(record.hit, Counter())[record.value] += 1
-        elif isinstance(record, Comparison) and record.counts:
-            answers[template.questions[0].name].setdefault(record.pair, Counter())[record.choice] += 1
-    agreement: dict[str, float | None] = {}
-    for question, judged in answers.items():
-        shares = [share for votes in judged.values() if (share := share_of_agreeing_pairs(votes.values())) is not None]
-        agreement[question] = sum(shares) / len(shares) if shares else None
-    return agreement
-
-
-def _write_records(records: Records, path: Path) -> Path:
-    if path.suffix == ".parquet":
-        import pyarrow
-        from pyarrow import parquet
-
-        parquet.write_table(pyarrow.Table.from_pylist([to_dict(record) for record in records]), path)
-    else:
-        with path.open("w", encoding="utf-8") as stream:
-            stream.writelines(json.dumps(to_dict(record), ensure_ascii=False) + "\n" for record in records)
-    return path

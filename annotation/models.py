@@ -232,6 +232,7 @@ class Assignment(models.Model):
         max_length=6, blank=True, default="", db_default="", help_text="the letters of a set in the order shown"
     )
     excluded = models.CharField(max_length=200, blank=True, help_text="the reason, if its judgments do not count")
+    excluded_at = models.DateTimeField(null=True, blank=True)
     accepted_at = models.DateTimeField()
     leased_until = models.DateTimeField()
     submitted_at = models.DateTimeField(null=True, blank=True)
@@ -252,6 +253,8 @@ class Assignment(models.Model):
                     Q(state__in=["accepted", "submitted", "approved"], slot__isnull=False, slot__gte=1)
                     | Q(state__in=["returned", "expired", "rejected"], slot__isnull=True)
                     | Q(state__in=["submitted", "approved"], kind="surplus", slot__isnull=True)
+                    # Excluded, and its slot free for another worker.
+                    | Q(~Q(excluded=""), state__in=["submitted", "approved"], slot__isnull=True)
                 ),
             ),
             models.CheckConstraint(name="assignment_left_is_a_side", condition=Q(left__in=["", "a", "b"])),
@@ -264,6 +267,20 @@ class Assignment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.worker} on {self.hit}"
+
+    @property
+    def counts(self) -> bool:
+        """Whether analysis and training use its judgments: unexcluded work."""
+        return self.kind == self.Kind.WORK and not self.excluded
+
+    @property
+    def gave_up_its_slot(self) -> bool:
+        """Whether it was excluded and its slot opened for another worker."""
+        return self.is_done and bool(self.excluded) and self.slot is None and self.kind != self.Kind.SURPLUS
+
+    @property
+    def is_done(self) -> bool:
+        return self.state in (self.State.SUBMITTED, self.State.APPROVED)
 
 
 class AppendOnly(models.QuerySet[models.Model]):

@@ -1,11 +1,12 @@
 """Reads for pages and commands; nothing here writes."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, F, Q, QuerySet
+from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from annotation.errors import InputError
@@ -27,6 +28,7 @@ class Progress:
     assignments_wanted: int
     assignments_submitted: int
     assignments_surplus: int
+    assignments_replaced: int
     leases_running: int
     returned: int
     expired: int
@@ -39,9 +41,13 @@ class Progress:
     pay_per_hour: Decimal | None
 
     @property
+    def assignments_counted(self) -> int:
+        """Those that hold a slot: neither surplus nor excluded with their HIT opened again."""
+        return self.assignments_submitted - self.assignments_surplus - self.assignments_replaced
+
+    @property
     def percent(self) -> float:
-        counted = self.assignments_submitted - self.assignments_surplus
-        return round(100 * counted / self.assignments_wanted, 1)
+        return round(100 * self.assignments_counted / self.assignments_wanted, 1)
 
     @property
     def is_simulated(self) -> bool:
@@ -58,6 +64,17 @@ class Earnings:
     @property
     def total(self) -> Decimal:
         return self.hits * self.reward_per_hit
+
+
+@dataclass(frozen=True, slots=True)
+class ExclusionSummary:
+    """Assignments that were excluded for one reason on one day; `replaced` of them gave up their slot."""
+
+    reason: str
+    excluded_on: date | None
+    assignments: int
+    workers: int
+    replaced: int
 
 
 def find_campaign(name: str) -> Campaign:
@@ -92,6 +109,7 @@ def measure_progress(campaign: Campaign, now: datetime | None = None) -> Progres
         assignments_wanted=hits * campaign.raters_per_hit,
         assignments_submitted=paid_count,
         assignments_surplus=paid.filter(kind=Assignment.Kind.SURPLUS).count(),
+        assignments_replaced=paid.filter(slot=None).exclude(kind=Assignment.Kind.SURPLUS).count(),
         leases_running=states.get(State.ACCEPTED, 0) - overdue,
         returned=states.get(State.RETURNED, 0),
         expired=states.get(State.EXPIRED, 0) + overdue,
@@ -111,6 +129,18 @@ def _median_active_seconds(paid: QuerySet[Assignment], count: int) -> float | No
         return None
     value: Any = paid.order_by("active_seconds").values_list("active_seconds", flat=True)[count // 2]
     return round(value, 2)
+
+
+def summarize_exclusions(campaign: Campaign) -> list[ExclusionSummary]:
+    """Newest first."""
+    excluded = Assignment.objects.filter(campaign=campaign, submitted_at__isnull=False).exclude(excluded="")
+    gave_up = Q(state__in=PAID_STATES, slot=None) & ~Q(kind=Assignment.Kind.SURPLUS)
+    groups = excluded.values(reason=F("excluded"), excluded_on=TruncDate("excluded_at")).order_by("reason")
+    rows = groups.annotate(
+        assignments=Count("pk"), workers=Count("worker", distinct=True), replaced=Count("pk", filter=gave_up)
+    )
+    summaries = [ExclusionSummary(**row) for row in rows]
+    return sorted(summaries, key=lambda summary: summary.excluded_on or date.min, reverse=True)
 
 
 def count_earnings(campaign: Campaign, worker: Worker) -> Earnings:

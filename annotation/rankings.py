@@ -4,6 +4,7 @@
 best-worst answer, the best and the worst stand alone at the ends, and about those between them nothing was asked.
 """
 
+import itertools
 from collections.abc import Iterable, Mapping
 
 LETTERS = "abcdef"
@@ -21,6 +22,19 @@ def parse_ranking(text: str, letters: str) -> list[list[str]]:
     if found != sorted(letters) or format_ranking(groups) != text:
         raise ValueError(f"ranking: expected the letters {letters} once each, as in a=b>c, found {text!r}")
     return groups
+
+
+def order_pairs(text: str, asked: str) -> dict[tuple[str, str], str]:
+    """What a ranking says of each pair of its letters: "a" or "b", the better of the two, or the "tie" that was given.
+
+    Of a best-worst answer, pairs between the best and the worst are left out.
+    """
+    places = {letter: place for place, group in enumerate(text.split(">")) for letter in group.split("=")}
+    return {
+        (one, other): "tie" if places[one] == places[other] else "a" if places[one] < places[other] else "b"
+        for one, other in itertools.combinations(sorted(places), 2)
+        if asked != "best_worst" or places[one] != places[other]
+    }
 
 
 def rank_by_places(places: Mapping[str, int]) -> str:

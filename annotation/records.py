@@ -4,8 +4,10 @@ A Rating is one answer to one question about one completion, a Comparison one ch
 one order of a set of completions, a Preference the votes on one pair, aggregated, a Comment what a worker wrote. Every
 package reads judgments through this module and no other, so it imports nothing but the standard library; pyarrow is
 imported where a Parquet file is actually there.
+`annotation.record_files` writes the files.
 """
 
+import csv
 import dataclasses
 import hashlib
 import itertools
@@ -14,12 +16,12 @@ import types
 import typing
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from annotation.errors import InputError
-from annotation.rankings import ASKED, LETTERS, parse_ranking
+from annotation.rankings import ASKED, LETTERS, order_pairs, parse_ranking
 
 SCHEMA_VERSION = 1
 CHOICES = ("a", "b", "tie", "both_bad")
@@ -221,17 +223,12 @@ def comparisons_of_ranking(ranking: Ranking) -> list[Comparison]:
 
     Of a best-worst answer, pairs between the best and the worst are left out. `left` is what stood further up.
     """
-    places = {letter: place for place, group in enumerate(ranking.groups) for letter in group}
-    return [
-        _comparison_of_pair(ranking, one, other, places)
-        for one, other in itertools.combinations(ranking.letters, 2)
-        if ranking.asked != "best_worst" or places[one] != places[other]
-    ]
+    pairs = order_pairs(ranking.ranking, ranking.asked)
+    return [_comparison_of_pair(ranking, one, other, choice) for (one, other), choice in pairs.items()]
 
 
-def _comparison_of_pair(ranking: Ranking, one: str, other: str, places: Mapping[str, int]) -> Comparison:
+def _comparison_of_pair(ranking: Ranking, one: str, other: str, choice: str) -> Comparison:
     first, second = ranking.letters.index(one), ranking.letters.index(other)
-    choice = "tie" if places[one] == places[other] else "a" if places[one] < places[other] else "b"
     return Comparison(
         campaign=ranking.campaign,
         hit=ranking.hit,
@@ -394,7 +391,7 @@ def read_preferences(folder: Path) -> list[Preference]:
 
 def holds_records(folder: Path, record_type: type) -> bool:
     """Whether the export at `folder` has a file for this type of record."""
-    return any((folder / f"{FILE_STEMS[record_type]}{suffix}").is_file() for suffix in (".jsonl", ".parquet"))
+    return _find_file(folder, record_type) is not None
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -419,22 +416,26 @@ def _expect_export(folder: Path) -> None:
         raise InputError(f"{folder} has no manifest.json; expected an export made by export_judgments.")
 
 
+def _find_file(folder: Path, record_type: type) -> Path | None:
+    paths = (folder / f"{FILE_STEMS[record_type]}{suffix}" for suffix in _READERS)
+    return next((path for path in paths if path.is_file()), None)
+
+
 def _read_records(record_type: type[Record], folder: Path) -> list[Record]:
     _expect_export(folder)
-    stem = FILE_STEMS[record_type]
-    jsonl, parquet = folder / f"{stem}.jsonl", folder / f"{stem}.parquet"
-    if jsonl.is_file():
-        records = [from_dict(record_type, row, where) for where, row in _read_jsonl(jsonl)]
-    elif parquet.is_file():
-        records = [from_dict(record_type, row, where) for where, row in _read_parquet(parquet)]
-    else:
-        raise InputError(f"{folder} holds no {stem}: expected {stem}.jsonl or {stem}.parquet in it.")
+    path = _find_file(folder, record_type)
+    if path is None:
+        stem = FILE_STEMS[record_type]
+        names = " or ".join(f"{stem}{suffix}" for suffix in _READERS)
+        raise InputError(f"{folder} holds no {stem}: expected {names} in it.")
+    rows = _READERS[path.suffix](path, record_type)
+    records = [from_dict(record_type, row, where) for where, row in rows]
     if not records:
-        raise InputError(f"{jsonl if jsonl.is_file() else parquet} is empty; expected at least one row.")
+        raise InputError(f"{path} is empty; expected at least one row.")
     return records
 
 
-def _read_jsonl(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _read_jsonl(path: Path, record_type: type) -> Iterator[tuple[str, Mapping[str, Any]]]:
     with path.open("rb") as stream:
         for number, line in enumerate(stream, start=1):
             where = f"{path}, line {number}"
@@ -447,7 +448,7 @@ def _read_jsonl(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield where, row
 
 
-def _read_parquet(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _read_parquet(path: Path, record_type: type) -> Iterator[tuple[str, Mapping[str, Any]]]:
     import pyarrow
     from pyarrow import parquet
 
@@ -457,3 +458,38 @@ def _read_parquet(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield from ((f"{path}, row {number}", row) for number, row in enumerate(rows, start=1))
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"{path} is not a Parquet file: {' '.join(str(error).split())}.") from None
+
+
+def _read_csv(path: Path, record_type: type) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    csv.field_size_limit(2**31 - 1)  # Python's own limit is shorter than an article with its references
+    hints = _hints(record_type)
+    with path.open(encoding="utf-8", newline="") as stream:
+        reader = csv.DictReader(stream, restkey="", strict=True)
+        try:
+            for cells in reader:
+                where = f"{path}, line {reader.line_num}"
+                if "" in cells or None in cells.values():
+                    raise InputError(f"{where}: expected {len(reader.fieldnames or ())} cells, as the header has.")
+                yield where, {key: parse_cell(hints[key], text) for key, text in cells.items() if key in hints}
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise InputError(f"{path} is not valid CSV after line {reader.line_num}: {error}.") from None
+
+
+def parse_cell(hint: Any, text: str) -> Any:
+    """The value that a CSV cell holds: JSON, but text as it is and nothing as None. What is no such value stays text,
+    which `from_dict` refuses."""
+    if hint is str:
+        return text
+    if typing.get_origin(hint) is types.UnionType and text == "":
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+_READERS: dict[str, Callable[[Path, type], Iterator[tuple[str, Mapping[str, Any]]]]] = {
+    ".jsonl": _read_jsonl,
+    ".parquet": _read_parquet,
+    ".csv": _read_csv,
+}

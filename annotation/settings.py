@@ -4,6 +4,7 @@ DATABASE_URL             a PostgreSQL database, as postgres://user:password@host
 PREFLOOP_DATABASE        path of the SQLite file (default: prefloop.sqlite3 in the working copy)
 PREFLOOP_SECRET_KEY      signs cookies and pseudonyms (default: made once, kept beside the SQLite file)
 PREFLOOP_ALLOWED_HOSTS   host names, separated by commas (default: this machine only)
+PREFLOOP_MAX_INPUT_MB    the largest file of items or judgments that a command takes, in MiB (default: 2048)
 PREFLOOP_HTTPS           1 behind HTTPS: cookies travel over it alone
 PREFLOOP_DEBUG           1 shows tracebacks in the browser
 """
@@ -22,6 +23,13 @@ DATABASE_URL = os.environ.get("DATABASE_URL", "")
 DATABASE_PATH = Path(os.environ.get("PREFLOOP_DATABASE", BASE_DIR / "prefloop.sqlite3"))
 BEHIND_HTTPS = os.environ.get("PREFLOOP_HTTPS") == "1"
 DEBUG = os.environ.get("PREFLOOP_DEBUG") == "1"
+
+try:
+    MAX_INPUT_BYTES = int(os.environ.get("PREFLOOP_MAX_INPUT_MB", "2048")) * 2**20
+except ValueError:
+    raise InputError(
+        f"PREFLOOP_MAX_INPUT_MB: expected a whole number of MiB, found {os.environ['PREFLOOP_MAX_INPUT_MB']!r}."
+    ) from None
 
 if DATABASE_URL and not os.environ.get("PREFLOOP_SECRET_KEY"):
     # A file beside one of several web servers would make cookies and pseudonyms that the others do not know.

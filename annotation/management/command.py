@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
-from annotation.errors import InputError
+from annotation.errors import CheckFailedError, InputError
 from annotation.run_folders import plain
 
 # Many threads that spin while they wait slow each other down on a shared machine.
@@ -36,14 +36,19 @@ class PipelineCommand(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            result = self.run(options)
+            self._print_result(self.run(options), options["json"])
+        except CheckFailedError as error:
+            self._print_result(error.result, options["json"])
+            raise CommandError(str(error), returncode=2) from error
         except InputError as error:
             raise CommandError(str(error), returncode=2) from error
         except OperationalError as error:  # no server, no such database, a disk that is full
             raise CommandError(f"the database refused: {' '.join(str(error).split())}", returncode=2) from error
         except KeyboardInterrupt:
             raise CommandError("interrupted.", returncode=130) from None
-        if options["json"] and result:  # of several processes the first alone has a result
+
+    def _print_result(self, result: Mapping[str, Any], as_json: bool) -> None:
+        if as_json and result:  # of several processes the first alone has a result
             self.stdout.write(json.dumps(plain(result), ensure_ascii=False))
         else:
             for name, value in plain(result).items():

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET
 
 from annotation.comments import count_comments, read_latest_remarks
 from annotation.models import Campaign
-from annotation.queries import measure_progress
+from annotation.queries import measure_progress, summarize_exclusions
 from annotation.requesters import requester_of_ticket
 from annotation.task_templates import template_of
 
@@ -35,6 +35,7 @@ def campaign(request: HttpRequest, campaign_name: str) -> HttpResponse:
         "campaign": found,
         "template": template_of(found.template),
         "progress": measure_progress(found),
+        "exclusions": summarize_exclusions(found),
         "worker_link": request.build_absolute_uri(f"/c/{found.name}/"),
     }
     if found.ask_comment:

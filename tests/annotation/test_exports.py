@@ -14,6 +14,7 @@ from annotation.assignments import Answer, claim, expire_leases, submit
 from annotation.errors import InputError
 from annotation.exports import export_judgments, pseudonym
 from annotation.models import Assignment, Campaign, Worker
+from annotation.record_files import FORMATS
 from annotation.records import read_comparisons, read_manifest, read_preferences, read_ratings, to_dict
 
 MakeCampaign = Callable[..., Campaign]
@@ -29,7 +30,7 @@ def judge_all(campaign: Campaign, *workers: Worker) -> None:
                 submit(assignment, [Answer("quality", value=4), Answer("fluency", value=5)], active_seconds=0.0)
 
 
-@pytest.mark.parametrize("file_format", exports.FORMATS)
+@pytest.mark.parametrize("file_format", FORMATS)
 def test_it_reloads_to_the_same_votes(
     make_campaign: MakeCampaign, ada: Worker, bea: Worker, cleo: Worker, tmp_path: Path, file_format: str
 ) -> None:
@@ -150,10 +151,10 @@ def test_an_export_that_fails_leaves_nothing(
     campaign = make_campaign(hits=1)
     judge_all(campaign, ada)
 
-    def fail(path: Path) -> str:
+    def fail(path: Path, content: object) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(exports, "sha256_of_file", fail)
+    monkeypatch.setattr(exports, "write_json", fail)
     with pytest.raises(OSError, match="the disk is full"):
         export_judgments(campaign, tmp_path / "export")
     assert list(tmp_path.iterdir()) == []

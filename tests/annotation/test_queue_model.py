@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import transaction
+from django.db.models import QuerySet
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from annotation import campaigns
 from annotation.assignments import Answer, claim, expire_leases, give_back, has_work, submit, submit_and_claim
+from annotation.exclusions import exclude, readmit
 from annotation.models import Assignment, Campaign, Judgment, Worker
 
 HITS, RATERS, LEASE = 3, 2, timedelta(minutes=30)
@@ -20,8 +22,13 @@ START = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 workers = st.sampled_from(WORKERS)
 choices = st.sampled_from(["a", "b"])
+reasons = st.sampled_from(["too fast", "always left"])
 # An index into what was handed out so far, whatever its length.
 nth = st.integers(0, 10**6)
+
+
+def submitted(assignment: Assignment) -> QuerySet[Assignment]:
+    return Assignment.objects.filter(pk=assignment.pk, submitted_at__isnull=False)
 
 
 @dataclass
@@ -34,6 +41,7 @@ class Lease:
     state: str = "accepted"
     kind: str = "work"
     counts: bool = True  # holds one of the HIT's slots
+    excluded: str = ""
     choice: str | None = None
 
 
@@ -81,6 +89,17 @@ class Queue:
             lease.counts = self.free(lease.hit) > 0
             lease.kind = "work" if lease.counts else "surplus"
         lease.state, lease.choice = "submitted", choice
+
+    def exclude(self, lease: Lease, reason: str, reopen: bool) -> None:
+        if lease.state == "submitted":
+            lease.excluded = lease.excluded or reason
+            lease.counts = lease.counts and not reopen
+
+    def readmit(self, lease: Lease) -> None:
+        if lease.excluded and not lease.counts and lease.kind != "surplus":
+            lease.counts = self.free(lease.hit) > 0
+            lease.kind = "work" if lease.counts else "surplus"
+        lease.excluded = ""
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -137,6 +156,20 @@ class QueueMachine(RuleBasedStateMachine):
         lease, assignment = self._pick(n)
         assert give_back(assignment) == self.queue.give_back(lease)
 
+    @precondition(lambda self: self.assignments)
+    @rule(n=nth, reason=reasons, reopen=st.booleans())
+    def leave_out(self, n: int, reason: str, reopen: bool) -> None:
+        lease, assignment = self._pick(n)
+        self.queue.exclude(lease, reason, reopen)
+        exclude(submitted(assignment), reason, reopen=reopen, now=self.now)
+
+    @precondition(lambda self: self.assignments)
+    @rule(n=nth)
+    def let_in_again(self, n: int) -> None:
+        lease, assignment = self._pick(n)
+        self.queue.readmit(lease)
+        readmit(submitted(assignment))
+
     @rule()
     def expire(self) -> None:
         assert expire_leases(self.campaign, self.now) == self.queue.expire(self.now)
@@ -164,9 +197,9 @@ class QueueMachine(RuleBasedStateMachine):
     @invariant()
     def every_assignment_is_what_the_model_says(self) -> None:
         stored = Assignment.objects.order_by("pk").values_list(
-            "worker__handle", "hit__position", "state", "kind", "leased_until"
+            "worker__handle", "hit__position", "state", "kind", "leased_until", "excluded"
         )
-        assert list(stored) == [(x.worker, x.hit, x.state, x.kind, x.until) for x in self.queue.leases]
+        assert list(stored) == [(x.worker, x.hit, x.state, x.kind, x.until, x.excluded) for x in self.queue.leases]
 
     @invariant()
     def slots_are_never_more_than_k_and_free_slots_are_the_rest(self) -> None:

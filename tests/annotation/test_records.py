@@ -1,15 +1,20 @@
 """The exchange format: round trips, aggregation, splits, and what is said about broken exports."""
 
+import hashlib
 import itertools
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
+from annotation import record_files
 from annotation.errors import InputError
+from annotation.record_files import FORMATS, describe_files, open_record_files
 from annotation.records import (
     CHOICES,
     KINDS,
@@ -117,6 +122,67 @@ def test_splits_have_their_shares() -> None:
     # Four binomial standard deviations at n = 5,000 are at most .028.
     shares = [splits[name] / count for name in ("train", "validation", "test")]
     assert shares == pytest.approx([0.6, 0.2, 0.2], abs=0.028)
+
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+@settings(max_examples=20, deadline=None)
+@given(prompts=st.lists(texts | st.just('"\r\n,=1+1'), min_size=1, max_size=3), strength=st.none() | st.integers(-3, 3))
+def test_every_format_reads_back_what_was_written(
+    tmp_path_factory: pytest.TempPathFactory, file_format: str, prompts: list[str], strength: int | None
+) -> None:
+    folder = tmp_path_factory.mktemp("export")
+    comparisons = [comparison(prompt=prompt, strength=strength, active_seconds=0.1 + 0.2) for prompt in prompts]
+    ratings = [rating(prompt=prompt, references=prompts) for prompt in prompts]
+    preferences = aggregate_preferences([comparison("tie")])
+    with open_record_files(folder, [Rating, Comparison, Preference], file_format) as files:
+        files["ratings"].write(ratings)
+        files["comparisons"].write(comparisons)
+        files["preferences"].write(preferences)
+    for name, file in describe_files(files).items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == file["sha256"]
+    (folder / "manifest.json").write_text('{"schema_version": 1}')
+    assert read_ratings(folder) == ratings
+    assert read_comparisons(folder) == comparisons
+    assert read_preferences(folder) == preferences
+    shutil.rmtree(folder)
+
+
+def test_parquet_is_written_a_group_of_rows_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_files, "ROW_GROUP", 4)
+    with open_record_files(tmp_path, [Rating], "parquet") as files:
+        files["ratings"].write(rating(value=1 + number % 5) for number in range(10))
+    (tmp_path / "manifest.json").write_text('{"schema_version": 1}')
+    assert [row.value for row in read_ratings(tmp_path)] == [1 + number % 5 for number in range(10)]
+    assert parquet.ParquetFile(tmp_path / "ratings.parquet").num_row_groups == 3
+
+
+def test_it_names_what_is_wrong_in_a_csv(tmp_path: Path) -> None:
+    with open_record_files(tmp_path, [Rating], "csv") as files:
+        files["ratings"].write([rating()])
+    (tmp_path / "manifest.json").write_text('{"schema_version": 1}')
+    good = (tmp_path / "ratings.csv").read_text()
+    broken = {
+        good.replace(",4,1,5,", ",four,1,5,"): "line 2: value: expected a whole number, found 'four'",
+        good.replace(",4,1,5,", ",,1,5,"): "line 2: value: expected a whole number, found ''",
+        good.replace(",work,", ","): "line 2: expected 17 cells, as the header has",
+        good.replace(",work,", ",work,,,"): "line 2: expected 17 cells, as the header has",
+        good.replace("worker,", "", 1).replace(",w,", ","): "line 2: the key 'worker' is missing",
+        good + '"open': "is not valid CSV after line 2: unexpected end",
+    }
+    for text, message in broken.items():
+        (tmp_path / "ratings.csv").write_text(text)
+        with pytest.raises(InputError, match=message):
+            read_ratings(tmp_path)
+
+
+def test_a_csv_may_hold_a_text_of_any_length(tmp_path: Path) -> None:
+    with open_record_files(tmp_path, [Rating], "csv") as files:
+        files["ratings"].write([rating(prompt="long " * 100_000)])
+    (tmp_path / "manifest.json").write_text('{"schema_version": 1}')
+    assert len(read_ratings(tmp_path)[0].prompt) == 500_000
 
 
 def write_export(folder: Path, stem: str, text: str) -> Path:

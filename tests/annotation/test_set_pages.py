@@ -48,8 +48,8 @@ def test_a_row_becomes_a_hit_with_its_completions_under_letters(create: Create) 
         ([{**ROW, "completions": list("abcdefg")}], CONFIG, "line 1: completions: expected 2 to 6, found 7"),
         ([{**ROW, "completions": ["x", "y"]}], BEST_WORST, "line 1: completions: expected 3 to 6, found 2"),
         ([{**ROW, "systems": ["s", "t"]}], CONFIG, "systems: expected one for each of the 3 completions, found 2"),
-        ([{**ROW, "systems": ["s", " ", "u"]}], CONFIG, "line 1: systems: expected names of 1 to 200 characters"),
-        ([{**ROW, "systems": ["s", "t", "u" * 201]}], CONFIG, "systems: expected names of 1 to 200 characters"),
+        ([{**ROW, "systems": ["s", " ", "u"]}], CONFIG, "line 1: systems: expected text, found only blanks"),
+        ([{**ROW, "systems": ["s", "t", "u" * 201]}], CONFIG, "systems: expected at most 200 characters, found 201"),
         ([{**ROW, "completions": ["x", "a\0b", "y"]}], CONFIG, "line 1: completions: holds a NUL"),
         (
             [{**ROW, "completions": ["x", "x", "y"], "systems": ["s", "s", "t"]}],

@@ -57,4 +57,4 @@ def _count_open(name: str) -> int | None:
     if campaign is None:
         return None
     progress = measure_progress(campaign)
-    return progress.assignments_wanted - progress.assignments_submitted + progress.assignments_surplus
+    return progress.assignments_wanted - progress.assignments_counted
