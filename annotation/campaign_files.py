@@ -10,6 +10,7 @@ from typing import Any
 
 from annotation.configuration import load_config
 from annotation.errors import InputError
+from annotation.task_templates import TaskTemplate
 
 MOST_PROBLEMS_SHOWN = 5
 
@@ -87,15 +88,16 @@ def load_campaign_config(path: Path) -> CampaignConfig:
     return config
 
 
-def read_item_rows(path: Path, kind: str) -> list[LikertRow] | list[PairwiseRow]:
+def read_item_rows(path: Path, template: TaskTemplate) -> list[LikertRow] | list[PairwiseRow]:
     """All rows of a CSV, JSONL or Parquet file; InputError lists line, field and reason of what does not fit."""
+    kind = template.kind
     problems: list[str] = []
     rows: list[Any] = []
     for where, raw in _read_raw_rows(path):
         if isinstance(raw, str):
             problems.append(f"{where}: {raw}")
             continue
-        found = _problems_of_row(raw, kind)
+        found = _problems_of_row(raw, kind) or _problems_of_layout(raw, template)
         problems += [f"{where}: {problem}" for problem in found]
         if not found:
             texts = {key: raw[key] for key in REQUIRED_TEXTS[kind]}
@@ -129,6 +131,12 @@ def _problems_of_row(raw: dict[str, Any], kind: str) -> list[str]:
     elif not all(map(_is_storable, references)):
         problems.append("references: holds a NUL or half a surrogate pair, which not every database stores")
     return problems
+
+
+def _problems_of_layout(raw: dict[str, Any], template: TaskTemplate) -> list[str]:
+    """Texts that a page of the task could not show as its layout wants."""
+    found = ((key, template.find_problem(key, raw[key])) for key in REQUIRED_TEXTS[template.kind])
+    return [f"{key}: {problem}" for key, problem in found if problem]
 
 
 def _is_storable(text: str) -> bool:

@@ -9,8 +9,10 @@ from typing import Any, Literal
 
 from annotation.configuration import build_config, load_config
 from annotation.errors import InputError
+from annotation.presentation import CompletionLayout, PromptLayout, find_problem
 
 TASKS_FOLDER = Path(__file__).parent / "tasks"
+COMPLETIONS_OF_KIND = {"likert": 1, "pairwise": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,15 @@ class TaskTemplate:
     questions: tuple[Question, ...]
     examples: tuple[Example, ...] = ()
     estimated_seconds: int = 30
+    completion_label: str = "Text"
+    prompt_layout: PromptLayout = "plain"
+    completion_layout: CompletionLayout = "plain"
+
+    def find_problem(self, field: str, text: str) -> str | None:
+        """Why a page of this task cannot show `text`, the `field` of an items file; None if it can, or need not."""
+        if field == "prompt":
+            return find_problem(self.prompt_layout, text)
+        return find_problem(self.completion_layout, text) if field.startswith("completion") else None
 
 
 def load_template(task: str) -> TaskTemplate:
@@ -83,6 +94,7 @@ def validate(template: TaskTemplate, source: str) -> TaskTemplate:
     names = [question.name for question in template.questions]
     if len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
         raise InputError(f"{source}: questions: expected distinct names of letters, digits and _, found {names}.")
+    _check_examples(template, source)
     for question in template.questions:
         if len(question.name) > 80:
             raise InputError(f"{source}: {question.name[:20]}…: expected a name of at most 80 characters.")
@@ -92,3 +104,16 @@ def validate(template: TaskTemplate, source: str) -> TaskTemplate:
             found = len(question.labels)
             raise InputError(f"{source}: {question.name}: labels: expected 2 to 11 labelled points, found {found}.")
     return template
+
+
+def _check_examples(template: TaskTemplate, source: str) -> None:
+    for number, example in enumerate(template.examples, start=1):
+        wanted = COMPLETIONS_OF_KIND[template.kind]
+        if len(example.completions) != wanted:
+            found = len(example.completions)
+            raise InputError(f"{source}: example {number}: completions: expected {wanted}, found {found}.")
+        texts = [("prompt", example.prompt), *(("completions", text) for text in example.completions)]
+        for field, text in texts:
+            problem = template.find_problem(field, text)
+            if problem:
+                raise InputError(f"{source}: example {number}: {field}: {problem}.")

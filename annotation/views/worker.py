@@ -19,6 +19,7 @@ from annotation import assignments
 from annotation.forms import ComparisonForm, ConsentForm, RatingForm, read_active_seconds, read_answers
 from annotation.models import Assignment, Campaign, Participation, Worker
 from annotation.queries import Earnings, count_earnings
+from annotation.reading_time import idle_limit_seconds
 from annotation.statements import find_assignment, read_page_content
 from annotation.task_templates import TaskTemplate, template_of
 
@@ -146,8 +147,7 @@ def render_assignment(request: HttpRequest, found: Assignment, errors: Mapping[s
         "questions": [(q, answered.get(q.name, ""), errors.get(q.name)) for q in template.questions],
         "has_errors": bool(errors),
         "earnings": Earnings(content.hits_done, campaign.reward_per_hit),
-        # Silent reading of a long text is work too: 20 s, and about 12 characters a second.
-        "idle_seconds": 20 + (len(content.prompt) + sum(map(len, texts))) // 12,
+        "idle_seconds": idle_limit_seconds(template, content.prompt, texts),
     }
     page = "annotation/likert.html" if campaign.kind == Campaign.Kind.LIKERT else "annotation/pairwise.html"
     return render(request, page, context, status=422 if errors else 200)

@@ -24,7 +24,7 @@ class Command(PipelineCommand):
     def run(self, options: dict[str, Any]) -> Mapping[str, Any]:
         config = load_campaign_config(options["config"])
         template = load_template(config.task)
-        rows = read_item_rows(options["items"], template.kind)
+        rows = read_item_rows(options["items"], template)
         campaign = campaigns.create_campaign(config, template, rows)
         if not options["draft"]:
             campaigns.publish(campaign)
