@@ -43,7 +43,8 @@ let now = 0;
 const button = {};
 const form = {
   elements: { active_seconds: { value: "" } },
-  querySelector: () => button, querySelectorAll: () => [], addEventListener: hear,
+  querySelector: (selector) => (selector.startsWith("button") ? button : null),
+  querySelectorAll: () => [], addEventListener: hear,
 };
 const main = { dataset: { idleSeconds: "60" } };
 const document = {

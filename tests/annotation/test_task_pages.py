@@ -16,6 +16,7 @@ from annotation.campaign_files import CampaignConfig, LikertRow, PairwiseRow
 from annotation.crowd_client import Page, answer_page, read_page
 from annotation.errors import InputError
 from annotation.models import Campaign, Judgment
+from annotation.presentation import MOST_PARTS
 from annotation.simulated_workers import CrowdConfig, make_worker
 from annotation.task_templates import TASKS_FOLDER, Example, Question, TaskTemplate, load_template, validate
 from tests.annotation.test_presentation import BAD_TABLES, TOTTO
@@ -181,6 +182,16 @@ def test_an_example_that_its_own_page_could_not_show_is_refused(
     template = dataclasses.replace(BASE, examples=(Example(prompt, completions, "answer", "reason"),))
     with pytest.raises(InputError, match=re.escape(message)):
         validate(template, "template.yaml")
+
+
+def test_every_text_of_an_item_is_held_to_its_own_layout() -> None:
+    template = dataclasses.replace(BASE, completion_layout="dialogue")
+    turns = "x <EOU> " * (MOST_PARTS + 1)
+    for field in ("completion", "completion_a", "completion_b"):
+        assert template.find_problem(field, turns) == "expected at most 2,000 turns, found 2,001"
+    assert template.find_problem("prompt", turns) is not None
+    assert template.find_problem("prompt", TOTTO) is None
+    assert template.find_problem("system", turns) is None, "never shown"
 
 
 # Items that cannot be shown are refused before anything is stored.
