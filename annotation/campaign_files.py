@@ -135,7 +135,7 @@ def _problems_of_row(raw: dict[str, Any], kind: str) -> list[str]:
 
 def _problems_of_layout(raw: dict[str, Any], template: TaskTemplate) -> list[str]:
     """Texts that a page of the task could not show as its layout wants."""
-    found = ((key, template.find_problem(key, raw[key])) for key in REQUIRED_TEXTS[template.kind])
+    found = ((key, template.find_text_problem(key, raw[key])) for key in REQUIRED_TEXTS[template.kind])
     return [f"{key}: {problem}" for key, problem in found if problem]
 
 

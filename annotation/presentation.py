@@ -36,6 +36,7 @@ class Plain:
     text: str
 
     def texts(self) -> Iterator[str]:
+        """All there is to read, in order."""
         yield self.text
 
 
@@ -49,6 +50,7 @@ class Article:
     paragraphs: tuple[str, ...]
 
     def texts(self) -> Iterator[str]:
+        """All there is to read, in order."""
         yield from (self.headline, *self.paragraphs)
 
 
@@ -70,6 +72,7 @@ class Dialogue:
     turns: tuple[Turn, ...]
 
     def texts(self) -> Iterator[str]:
+        """All there is to read, in order."""
         for turn in self.turns:
             yield from (turn.speaker, turn.text)
 

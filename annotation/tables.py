@@ -61,6 +61,7 @@ class Table:
         return any(cell.is_highlighted for row in self.rows for cell in row)
 
     def texts(self) -> Iterator[str]:
+        """All there is to read, in order."""
         yield from (self.title, self.section)
         yield from (cell.text for row in self.rows for cell in row)
 
@@ -164,6 +165,7 @@ class _Element:
     children: "list[_Element]" = field(default_factory=list)
 
     def inner(self, tag: str) -> list[str]:
+        """The texts of the elements of that tag inside."""
         return [child.text for child in self.children if child.tag == tag]
 
 

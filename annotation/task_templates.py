@@ -60,7 +60,7 @@ class TaskTemplate:
     prompt_layout: PromptLayout = "plain"
     completion_layout: CompletionLayout = "plain"
 
-    def find_problem(self, field: str, text: str) -> str | None:
+    def find_text_problem(self, field: str, text: str) -> str | None:
         """Why a page of this task cannot show `text`, the `field` of an items file; None if it can, or need not."""
         if field == "prompt":
             return find_problem(self.prompt_layout, text)
@@ -114,6 +114,6 @@ def _check_examples(template: TaskTemplate, source: str) -> None:
             raise InputError(f"{source}: example {number}: completions: expected {wanted}, found {found}.")
         texts = [("prompt", example.prompt), *(("completions", text) for text in example.completions)]
         for field, text in texts:
-            problem = template.find_problem(field, text)
+            problem = template.find_text_problem(field, text)
             if problem:
                 raise InputError(f"{source}: example {number}: {field}: {problem}.")

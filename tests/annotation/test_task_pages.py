@@ -188,10 +188,10 @@ def test_every_text_of_an_item_is_held_to_its_own_layout() -> None:
     template = dataclasses.replace(BASE, completion_layout="dialogue")
     turns = "x <EOU> " * (MOST_PARTS + 1)
     for field in ("completion", "completion_a", "completion_b"):
-        assert template.find_problem(field, turns) == "expected at most 2,000 turns, found 2,001"
-    assert template.find_problem("prompt", turns) is not None
-    assert template.find_problem("prompt", TOTTO) is None
-    assert template.find_problem("system", turns) is None, "never shown"
+        assert template.find_text_problem(field, turns) == "expected at most 2,000 turns, found 2,001"
+    assert template.find_text_problem("prompt", turns) is not None
+    assert template.find_text_problem("prompt", TOTTO) is None
+    assert template.find_text_problem("system", turns) is None, "never shown"
 
 
 # Items that cannot be shown are refused before anything is stored.
