@@ -26,7 +26,7 @@ def check_campaign(
 ) -> CampaignCheck:
     """Read all of `items`; `on_problem` hears of each problem as it is found."""
     expect_free_name(config.name)
-    seen = ItemsCheck(template.kind)
+    seen = ItemsCheck(template)
     problems = []
     for found in tqdm(check_items(items, seen), "check", unit="row", disable=None, leave=False):
         if isinstance(found, RowProblem):

@@ -11,6 +11,7 @@ from typing import Any
 from annotation.configuration import load_config
 from annotation.errors import InputError
 from annotation.table_files import MOST_TEXT, Row, RowProblem, problems_of_text, read_rows, refuse
+from annotation.task_templates import COMPLETIONS_OF_KIND, TaskTemplate
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,7 @@ ItemRow = LikertRow | PairwiseRow | SetRow
 ROW_TYPES: dict[str, Callable[..., ItemRow]] = {
     "likert": LikertRow, "pairwise": PairwiseRow, "ranking": SetRow, "best_worst": SetRow,
 }  # fmt: skip
-# With two completions, the best and the worst are one answer.
-SET_SIZES = {"ranking": (2, 6), "best_worst": (3, 6)}
+SET_SIZES = {kind: COMPLETIONS_OF_KIND[kind] for kind in ("ranking", "best_worst")}
 REQUIRED_TEXTS = {
     "likert": ("item", "prompt", "completion", "system"),
     "pairwise": ("item", "pair", "prompt", "completion_a", "completion_b", "system_a", "system_b"),
@@ -121,7 +121,7 @@ def load_campaign_config(path: Path) -> CampaignConfig:
 class ItemsCheck:
     """What has been seen of an items file: enough to tell a row that does not go with one above, and no texts."""
 
-    kind: str
+    template: TaskTemplate
     good: int = 0
     _prompt_of_item: dict[bytes, bytes] = field(default_factory=dict)
     _place_of_row: dict[bytes, str] = field(default_factory=dict)
@@ -132,13 +132,14 @@ class ItemsCheck:
 
     def check(self, place: str, raw: Row) -> tuple[ItemRow | None, list[RowProblem]]:
         """The row, if it can be used; and why not."""
-        problems = _problems_of_row(place, raw, self.kind)
+        kind = self.template.kind
+        problems = _problems_of_row(place, raw, kind) or _problems_of_layout(place, raw, self.template)
         if problems:
             return None, problems
-        values = {key: raw[key] for key in REQUIRED_TEXTS[self.kind]}
-        if self.kind in SET_SIZES:
+        values = {key: raw[key] for key in REQUIRED_TEXTS[kind]}
+        if kind in SET_SIZES:
             values |= {key: tuple(raw[key]) for key in SET_LISTS}
-        row = ROW_TYPES[self.kind](**values, references=_references(raw))
+        row = ROW_TYPES[kind](**values, references=_references(raw))
         problems = self._problems_beside_others(place, row)
         self.good += not problems
         return (None if problems else row), problems
@@ -173,11 +174,11 @@ def check_items(path: Path, check: ItemsCheck) -> Iterator[ItemRow | RowProblem]
         yield from problems
 
 
-def read_item_rows(path: Path, kind: str) -> Sequence[ItemRow]:
+def read_item_rows(path: Path, template: TaskTemplate) -> Sequence[ItemRow]:
     """All rows of a CSV, JSONL or Parquet file; InputError lists line, field and reason of what does not fit."""
     problems: list[RowProblem] = []
     rows: list[ItemRow] = []
-    for found in check_items(path, ItemsCheck(kind)):
+    for found in check_items(path, ItemsCheck(template)):
         if isinstance(found, RowProblem):
             problems.append(found)
         else:
@@ -205,6 +206,15 @@ def _problems_of_row(place: str, raw: Row, kind: str) -> list[RowProblem]:
         reasons = problems_of_text(reference, may_be_empty=True)
         problems += [RowProblem(place, "references", reason) for reason in reasons]
     return problems
+
+
+def _problems_of_layout(place: str, raw: Row, template: TaskTemplate) -> list[RowProblem]:
+    """Texts that a page of the task could not show as its layout wants."""
+    texts = [(key, raw[key]) for key in REQUIRED_TEXTS[template.kind]]
+    if template.kind in SET_SIZES:
+        texts += [("completions", text) for text in raw["completions"]]
+    found = ((key, template.find_text_problem(key, text)) for key, text in texts)
+    return [RowProblem(place, key, reason) for key, reason in found if reason]
 
 
 def _problems_of_set(raw: Row, least: int, most: int) -> Iterator[tuple[str, str]]:

@@ -55,12 +55,16 @@ class PageReader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.page = Page()
         self._reading: str | None = None
+        self._tag, self._depth = "", 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
         if "data-text" in values:
             self._reading = values["data-text"]
+            self._tag, self._depth = tag, 1
             self.page.texts[self._reading] = ""
+        elif self._reading is not None:
+            self._depth += tag == self._tag
         elif tag == "main":
             self.page.data = {name[5:]: value for name, value in values.items() if name.startswith("data-")}
         elif tag == "form":
@@ -71,7 +75,10 @@ class PageReader(HTMLParser):
             self.page.hidden.setdefault(values["name"], values.get("value", ""))
 
     def handle_endtag(self, tag: str) -> None:
-        self._reading = None  # texts hold no elements
+        if self._reading is not None:
+            self._depth -= tag == self._tag
+            if not self._depth:
+                self._reading = None
 
     def handle_data(self, data: str) -> None:
         if self._reading is not None:

@@ -30,6 +30,11 @@ class Card:
     chosen: str = ""
     error: str = ""
 
+    @property
+    def place(self) -> str:
+        """What programs that read the page call its text."""
+        return f"completion-{self.number}"
+
 
 class RankingForm(forms.Form):
     """One radio group a card, one radio a place, 1 for the best."""

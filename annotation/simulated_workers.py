@@ -193,7 +193,9 @@ def gold_component(question: str, gold: GoldScore) -> float:
         return gold.utility / UTILITY_MAX
     if question == "fluency":
         return gold.grammar
-    raise InputError(f"simulated workers cannot answer {question!r}; they know quality and fluency.")
+    if question == "commonsense":
+        return gold.plausibility
+    raise InputError(f"simulated workers cannot answer {question!r}; they know quality, fluency and commonsense.")
 
 
 def _pick(options: Sequence[Option], drawn: float) -> Option:

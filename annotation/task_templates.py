@@ -9,10 +9,13 @@ from typing import Any, Literal
 
 from annotation.configuration import build_config, load_config
 from annotation.errors import InputError
+from annotation.presentation import CompletionLayout, PromptLayout, find_problem
 
 # Fields of a worker's page that are no questions.
 RESERVED_NAMES = {"active_seconds", "comment", "csrfmiddlewaretoken"}
 TASKS_FOLDER = Path(__file__).parent / "tasks"
+# How many completions a page of each kind shows: least, most. Of two, the best and the worst are one answer.
+COMPLETIONS_OF_KIND = {"likert": (1, 1), "pairwise": (2, 2), "ranking": (2, 6), "best_worst": (3, 6)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +63,19 @@ class TaskTemplate:
     examples: tuple[Example, ...] = ()
     estimated_seconds: int = 30
     strength_labels: tuple[str, ...] = ()
+    completion_label: str = "Text"
+    prompt_layout: PromptLayout = "plain"
+    completion_layout: CompletionLayout = "plain"
 
     @property
     def strength_points(self) -> list[tuple[int, str]]:
         return list(enumerate(self.strength_labels, start=1))
+
+    def find_text_problem(self, field: str, text: str) -> str | None:
+        """Why a page of this task cannot show `text`, the `field` of an items file; None if it can, or need not."""
+        if field == "prompt":
+            return find_problem(self.prompt_layout, text)
+        return find_problem(self.completion_layout, text) if field.startswith("completion") else None
 
 
 def load_template(task: str) -> TaskTemplate:
@@ -101,6 +113,7 @@ def validate(template: TaskTemplate, source: str) -> TaskTemplate:
         raise InputError(f"{source}: questions: {min(taken)!r} is a field of every page; choose another name.")
     if len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
         raise InputError(f"{source}: questions: expected distinct names of letters, digits and _, found {names}.")
+    _check_examples(template, source)
     for question in template.questions:
         if len(question.name) > 80:
             raise InputError(f"{source}: {question.name[:20]}…: expected a name of at most 80 characters.")
@@ -110,3 +123,16 @@ def validate(template: TaskTemplate, source: str) -> TaskTemplate:
             found = len(question.labels)
             raise InputError(f"{source}: {question.name}: labels: expected 2 to 11 labelled points, found {found}.")
     return template
+
+
+def _check_examples(template: TaskTemplate, source: str) -> None:
+    for number, example in enumerate(template.examples, start=1):
+        (least, most), found = COMPLETIONS_OF_KIND[template.kind], len(example.completions)
+        if not least <= found <= most:
+            wanted = str(least) if least == most else f"{least} to {most}"
+            raise InputError(f"{source}: example {number}: completions: expected {wanted}, found {found}.")
+        texts = [("prompt", example.prompt), *(("completions", text) for text in example.completions)]
+        for field, text in texts:
+            problem = template.find_text_problem(field, text)
+            if problem:
+                raise InputError(f"{source}: example {number}: {field}: {problem}.")

@@ -12,6 +12,8 @@ import pytest
 import yaml
 from django.core.management import get_commands
 
+from annotation.task_templates import TASKS_FOLDER, TaskTemplate, load_template
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PACKAGES = ("annotation", "analysis", "reward_models", "rl")
@@ -140,6 +142,22 @@ def keys_of(schema: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield key, REQUIRED if field.default is dataclasses.MISSING else field.default
         for group in groups:
             yield from keys_of(group, f"{key}[]." if is_list else f"{key}.")
+
+
+def test_every_key_of_a_task_template_is_documented_with_its_default() -> None:
+    section = DOCUMENTS["tasks.md"].split("\n## The keys of `template.yaml`\n")[1].split("\n## ")[0]
+    documented, expected = dict(ROW.findall(section)), dict(keys_of(TaskTemplate))
+    assert documented.keys() == expected.keys()
+    words = {"empty": "''", "none": "[]"}
+    wrong = {key: text for key, text in documented.items() if not says(words.get(text.strip(), text), expected[key])}
+    assert wrong == {}, f"the code's: { {key: expected[key] for key in wrong} }"
+
+
+@pytest.mark.parametrize("task", sorted(path.parent.name for path in TASKS_FOLDER.glob("*/template.yaml")))
+def test_every_task_is_documented_with_its_questions(task: str) -> None:
+    (row,) = re.findall(rf"^\| `{task}` \|.*$", DOCUMENTS["tasks.md"], re.MULTILINE)
+    for question in load_template(task).questions:
+        assert f"`{question.name}`" in row
 
 
 def says(text: str, default: Any) -> bool:

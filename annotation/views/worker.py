@@ -28,6 +28,7 @@ from annotation.forms import (
 )
 from annotation.models import Assignment, Campaign, Participation, Worker
 from annotation.queries import Earnings, count_earnings
+from annotation.reading_time import idle_limit_seconds
 from annotation.statements import find_assignment, read_page_content
 from annotation.task_templates import TaskTemplate, template_of
 
@@ -154,8 +155,7 @@ def render_assignment(request: HttpRequest, found: Assignment, errors: Mapping[s
         "questions": [(q, answered.get(q.name, ""), errors.get(q.name)) for q in template.questions],
         "has_errors": bool(errors),
         "earnings": Earnings(content.hits_done, campaign.reward_per_hit),
-        # Silent reading of a long text is work too: 20 s, and about 12 characters a second.
-        "idle_seconds": 20 + (len(content.prompt) + sum(map(len, texts))) // 12,
+        "idle_seconds": idle_limit_seconds(template, content.prompt, texts),
     }
     if campaign.ask_comment:
         context |= {"comment": answered.get("comment", ""), "longest_comment": LONGEST_COMMENT}

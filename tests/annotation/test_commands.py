@@ -91,7 +91,7 @@ def test_it_names_line_field_and_reason_of_a_bad_row(create: Create, rows: list[
         ("name: pilot\n", "the key 'task' is missing"),
         (
             CONFIG.replace("commongen-pairwise", "sonnets"),
-            "task: no template 'sonnets'; expected one of commongen-likert",
+            "task: no template 'sonnets'; expected one of cnn-dm-likert, commongen-likert",
         ),
         (CONFIG.replace("pilot", "a pilot"), "name: expected letters, digits, - and _, found 'a pilot'"),
         (CONFIG.replace("2", "0"), "raters_per_hit: expected 1 to 1000, found 0"),

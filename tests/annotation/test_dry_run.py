@@ -131,7 +131,8 @@ import resource, sys, django
 django.setup()
 from pathlib import Path
 from annotation.campaign_files import ItemsCheck, check_items
-seen = ItemsCheck("pairwise")
+from annotation.task_templates import load_template
+seen = ItemsCheck(load_template("generic-pairwise"))
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 before = peak()
 problems = sum(1 for found in check_items(Path(sys.argv[1]), seen) if not hasattr(found, "item"))

@@ -40,7 +40,7 @@ class Command(PipelineCommand):
         template = load_template(config.task)
         if options["dry_run"]:
             return self._check(config, template, options["items"], options["report"])
-        rows = read_item_rows(options["items"], template.kind)
+        rows = read_item_rows(options["items"], template)
         campaign = campaigns.create_campaign(config, template, rows)
         if not options["draft"]:
             campaigns.publish(campaign)

@@ -23,7 +23,7 @@ function touch() {
 }
 
 for (const name of ["keydown", "pointerdown", "pointermove", "scroll", "touchstart"]) {
-  window.addEventListener(name, touch, { passive: true });
+  window.addEventListener(name, touch, { passive: true, capture: true }); // a region's scrolling does not bubble
 }
 document.addEventListener("visibilitychange", touch);
 window.setInterval(tick, 1000);
