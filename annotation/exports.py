@@ -17,6 +17,7 @@ from django.db.models import F
 
 from annotation.errors import InputError
 from annotation.models import HIT, Assignment, Campaign, Judgment, Worker
+from annotation.ranked_pairs import comparisons_of_ranking
 from annotation.records import (
     FILE_STEMS,
     SCHEMA_VERSION,
@@ -26,7 +27,6 @@ from annotation.records import (
     Ranking,
     Rating,
     aggregate_preferences,
-    comparisons_of_ranking,
     share_of_agreeing_pairs,
     to_dict,
 )
