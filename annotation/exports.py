@@ -15,6 +15,7 @@ from annotation.errors import InputError
 from annotation.manifests import Tally, describe_campaign, start_tally
 from annotation.models import HIT, Assignment, Campaign, Judgment
 from annotation.pseudonyms import pseudonym
+from annotation.ranked_pairs import comparisons_of_ranking
 from annotation.record_files import AnyRecord, RecordFile, describe_files, open_record_files, write_export
 from annotation.records import (
     FILE_STEMS,
@@ -24,7 +25,6 @@ from annotation.records import (
     Ranking,
     Rating,
     aggregate_preferences,
-    comparisons_of_ranking,
 )
 from annotation.run_folders import write_json
 from annotation.task_templates import Question, TaskTemplate, template_of

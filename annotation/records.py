@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from annotation.errors import InputError
-from annotation.rankings import ASKED, LETTERS, order_pairs, parse_ranking
+from annotation.rankings import ASKED, LETTERS, parse_ranking
 
 SCHEMA_VERSION = 1
 CHOICES = ("a", "b", "tie", "both_bad")
@@ -216,39 +216,6 @@ def _expect_member(key: str, value: str, allowed: tuple[str, ...]) -> None:
 
 
 # Aggregation
-
-
-def comparisons_of_ranking(ranking: Ranking) -> list[Comparison]:
-    """What a ranking says about each pair of its set: the better of the two, or a tie where the worker said so.
-
-    Of a best-worst answer, pairs between the best and the worst are left out. `left` is what stood further up.
-    """
-    pairs = order_pairs(ranking.ranking, ranking.asked)
-    return [_comparison_of_pair(ranking, one, other, choice) for (one, other), choice in pairs.items()]
-
-
-def _comparison_of_pair(ranking: Ranking, one: str, other: str, choice: str) -> Comparison:
-    first, second = ranking.letters.index(one), ranking.letters.index(other)
-    return Comparison(
-        campaign=ranking.campaign,
-        hit=ranking.hit,
-        item=ranking.item,
-        pair=f"{ranking.set}:{one}-{other}",
-        prompt=ranking.prompt,
-        completion_a=ranking.completions[first],
-        completion_b=ranking.completions[second],
-        system_a=ranking.systems[first],
-        system_b=ranking.systems[second],
-        left="a" if ranking.shown.index(one) < ranking.shown.index(other) else "b",
-        choice=choice,
-        strength=None,
-        worker=ranking.worker,
-        assignment=ranking.assignment,
-        kind=ranking.kind,
-        excluded=ranking.excluded,
-        active_seconds=ranking.active_seconds,
-        submitted_on=ranking.submitted_on,
-    )
 
 
 def aggregate_preferences(comparisons: Iterable[Comparison]) -> list[Preference]:

@@ -8,8 +8,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("annotation", "analysis", "reward_models", "rl")
 SHARED = {
-    "annotation.records", "annotation.rankings", "annotation.errors", "annotation.configuration",
-    "annotation.run_folders",
+    "annotation.records", "annotation.rankings", "annotation.ranked_pairs", "annotation.errors",
+    "annotation.configuration", "annotation.run_folders",
 }  # fmt: skip
 STANDARD_ENOUGH = {"yaml", "pyarrow"}  # beside the standard library, in the shared modules
 JUDGE = "rl.tasks.commongen_mini.judge"

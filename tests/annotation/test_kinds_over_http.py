@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from annotation.crowd_client import run_crowd
+from annotation.ranked_pairs import comparisons_of_ranking
 from annotation.records import (
-    comparisons_of_ranking,
     read_comparisons,
     read_manifest,
     read_preferences,

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotation.errors import InputError
+from annotation.ranked_pairs import comparisons_of_ranking
 from annotation.rankings import LETTERS, format_ranking, parse_ranking, rank_best_worst, rank_by_places
-from annotation.records import Ranking, aggregate_preferences, comparisons_of_ranking, from_dict, to_dict
+from annotation.records import Ranking, aggregate_preferences, from_dict, to_dict
 
 
 def ranking(text: str = "c>a=b>d", **changes: object) -> Ranking:
