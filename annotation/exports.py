@@ -20,7 +20,7 @@ from annotation.records import FILE_STEMS, Comparison, Preference, Rating, aggre
 from annotation.run_folders import write_json
 from annotation.task_templates import Question, TaskTemplate, template_of
 
-JUDGMENTS_AT_ONCE = 2000  # about so many are in memory
+JUDGMENTS_AT_ONCE = 500  # about so many are in memory, with their texts
 
 RecordsByStem = dict[str, Sequence[AnyRecord]]
 
