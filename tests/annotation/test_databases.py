@@ -103,7 +103,16 @@ def test_without_the_wheel_a_sentence_says_why_no_postgresql_is_started(monkeypa
 
 
 # All tests of these files once more, by a pytest of its own whose settings name the PostgreSQL.
-ON_BOTH = ("assignments", "row_locks", "queue_model", "worker_pages", "requester_pages", "exports", "commands")
+ON_BOTH = (
+    "assignments",
+    "row_locks",
+    "queue_model",
+    "worker_pages",
+    "requester_pages",
+    "exports",
+    "commands",
+    "exclusions",
+)
 
 
 @pytest.mark.slow
