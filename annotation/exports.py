@@ -29,7 +29,7 @@ from annotation.records import (
 from annotation.run_folders import write_json
 from annotation.task_templates import Question, TaskTemplate, template_of
 
-JUDGMENTS_AT_ONCE = 2000  # about so many are in memory
+JUDGMENTS_AT_ONCE = 500  # about so many are in memory, with their texts
 
 RecordsByStem = dict[str, Sequence[AnyRecord]]
 

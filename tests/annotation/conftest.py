@@ -104,10 +104,10 @@ def cleo(db: None) -> Worker:
     return Worker.objects.create(handle="cleo")
 
 
-def run_python(database: Path | str, *arguments: str) -> str:
+def run_python(database: Path | str, *arguments: str, timeout: float = 120) -> str:
     """What `python ARGUMENTS` prints, run on `database`: the path of a SQLite file, or a DATABASE_URL."""
     process = start_python(database, *arguments)
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=timeout)
     assert process.returncode == 0, errors
     return output
 

@@ -105,13 +105,16 @@ def test_without_the_wheel_a_sentence_says_why_no_postgresql_is_started(monkeypa
 # All tests of these files once more, by a pytest of its own whose settings name the PostgreSQL.
 ON_BOTH = (
     "assignments", "row_locks", "queue_model", "worker_pages", "set_pages", "sides", "comments", "requester_pages",
-    "exports", "commands",
+    "exports", "commands", "exclusions",
 )  # fmt: skip
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_queue_and_the_pages_pass_their_tests_on_postgresql_too(postgres: TemporaryPostgres) -> None:
     files = [f"tests/annotation/test_{name}.py" for name in ON_BOTH]
-    report = run_python(postgres.create_database("tests"), "-m", "pytest", *files, "-p", "no:cacheprovider")
+    report = run_python(
+        postgres.create_database("tests"), "-m", "pytest", *files, "-p", "no:cacheprovider", timeout=550
+    )
     assert " passed" in report.splitlines()[-1]
     assert "skipped" not in report, "nothing is left out on PostgreSQL"

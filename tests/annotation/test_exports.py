@@ -66,14 +66,31 @@ def test_ratings_carry_their_scale_and_references(make_campaign: MakeCampaign, a
     assert all(r.references == (f"Dog {r.item[-1]} ran.",) for r in ratings)
 
 
-def test_datasets_loads_it_unchanged(make_campaign: MakeCampaign, ada: Worker, bea: Worker, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("file_format", "loader"), [("jsonl", "json"), ("parquet", "parquet"), ("csv", "csv")])
+def test_datasets_loads_it_unchanged(
+    make_campaign: MakeCampaign, ada: Worker, bea: Worker, tmp_path: Path, file_format: str, loader: str
+) -> None:
     campaign = make_campaign(hits=3)
     judge_all(campaign, ada, bea)
-    export_judgments(campaign, tmp_path / "export")
-    file = str(tmp_path / "export" / "comparisons.jsonl")
-    loaded = load_dataset("json", data_files=file, split="train", cache_dir=str(tmp_path / "cache"))
-    rows = [row | {"submitted_on": f"{row['submitted_on']:%Y-%m-%d}"} for row in loaded]  # it reads dates as dates
-    assert rows == [to_dict(c) for c in read_comparisons(tmp_path / "export")]
+    export_judgments(campaign, tmp_path / "export", file_format)
+    for stem, records in (("comparisons", read_comparisons), ("preferences", read_preferences)):
+        file = str(tmp_path / "export" / f"{stem}.{file_format}")
+        # Of CSV, pandas takes an empty cell for a missing value unless it is told.
+        options = {"keep_default_na": False, "na_values": {"strength": [""]}} if loader == "csv" else {}
+        loaded = load_dataset(loader, data_files=file, split="train", cache_dir=str(tmp_path / "cache"), **options)
+        rows = [
+            {key: str(value)[:10] if key == "submitted_on" else value for key, value in row.items()} for row in loaded
+        ]
+        assert rows == [to_dict(record) for record in records(tmp_path / "export")]
+
+
+def test_datasets_loads_lists_and_scales(make_campaign: MakeCampaign, ada: Worker, tmp_path: Path) -> None:
+    campaign = make_campaign(hits=2, kind="likert")
+    judge_all(campaign, ada)
+    export_judgments(campaign, tmp_path / "export", "parquet")
+    file = str(tmp_path / "export" / "ratings.parquet")
+    loaded = load_dataset("parquet", data_files=file, split="train", cache_dir=str(tmp_path / "cache"))
+    assert list(loaded) == [to_dict(record) for record in read_ratings(tmp_path / "export")]
 
 
 def test_the_manifest_tells_what_was_asked_and_proves_its_files(
