@@ -10,6 +10,7 @@ from typing import Any
 
 from annotation.configuration import load_config
 from annotation.errors import InputError
+from annotation.task_templates import Qualification
 
 MOST_PROBLEMS_SHOWN = 5
 
@@ -28,6 +29,8 @@ class CampaignConfig:
     lease_minutes: int = 30
     title: str | None = None
     instructions: tuple[str, ...] = ()
+    language: str | None = None
+    qualification: Qualification | None = None
 
     @property
     def reward(self) -> Decimal:

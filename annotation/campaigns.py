@@ -10,6 +10,7 @@ from annotation import statements
 from annotation.campaign_files import CampaignConfig, LikertRow, PairwiseRow, row_identity
 from annotation.errors import InputError
 from annotation.models import HIT, Campaign, Completion, Item, System
+from annotation.qualification import check_template
 from annotation.run_folders import plain
 from annotation.task_templates import TaskTemplate
 
@@ -23,9 +24,8 @@ def create_campaign(
     """A draft campaign with one HIT a row. Publication order is by HIT key, so systems come well mixed."""
     if Campaign.objects.filter(name=config.name).exists():
         raise InputError(f"campaign {config.name!r} exists already; choose another name.")
-    if config.title or config.instructions:
-        title, instructions = config.title or template.title, config.instructions or template.instructions
-        template = dataclasses.replace(template, title=title, instructions=instructions)
+    template = _adapt(template, config)
+    check_template(template, source=f"campaign {config.name!r}")
     campaign = Campaign.objects.create(
         name=config.name,
         task=config.task,
@@ -40,6 +40,17 @@ def create_campaign(
     )
     _store_hits(campaign, rows)
     return campaign
+
+
+def _adapt(template: TaskTemplate, config: CampaignConfig) -> TaskTemplate:
+    """The template with what the campaign says in its place."""
+    return dataclasses.replace(
+        template,
+        title=config.title or template.title,
+        instructions=config.instructions or template.instructions,
+        language=config.language or template.language,
+        qualification=config.qualification or template.qualification,
+    )
 
 
 def publish(campaign: Campaign) -> None:

@@ -8,6 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from annotation.models import Campaign
+from annotation.qualification_attempts import count_workers
 from annotation.queries import measure_progress
 from annotation.requesters import requester_of_ticket
 from annotation.task_templates import template_of
@@ -34,6 +35,7 @@ def campaign(request: HttpRequest, campaign_name: str) -> HttpResponse:
         "campaign": found,
         "template": template_of(found.template),
         "progress": measure_progress(found),
+        "qualification": count_workers(found),
         "worker_link": request.build_absolute_uri(f"/c/{found.name}/"),
     }
     return render(request, "annotation/campaign.html", context)
