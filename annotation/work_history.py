@@ -83,10 +83,10 @@ def _answers_in_words(template: TaskTemplate, left: str, judgments: Sequence[Jud
 def _in_words(judgment: Judgment, left: str, question: Question) -> str:
     if judgment.value is not None:
         return f"{judgment.value} · {dict(question.points)[judgment.value]}"
-    if judgment.choice in ("a", "b"):
-        # On the worker's page A stood left, whichever completion that was.
-        return gettext("A is better") if judgment.choice == left else gettext("B is better")
-    return gettext("Both are equally good") if judgment.choice == "tie" else gettext("Both are bad")
+    # On the worker's page A stood left, whichever completion that was.
+    side = {left: gettext("A is better")}.get(judgment.choice, gettext("B is better"))
+    words = {"a": side, "b": side, "tie": gettext("Both are equally good"), "both_bad": gettext("Both are bad")}
+    return words[judgment.choice]
 
 
 def _state_in_words(sent: Assignment) -> str:

@@ -66,6 +66,9 @@ def test_what_the_campaign_says_is_marked_with_its_own_language(make_campaign: M
     campaign = make_campaign(language="ko", title="문장 고르기")
     body = Client(HTTP_ACCEPT_LANGUAGE="en").get(f"/c/{campaign.name}/").content.decode()
     assert '<html lang="en">' in body and '<h1 lang="ko">문장 고르기</h1>' in body
+    browser = arrive(campaign, HTTP_ACCEPT_LANGUAGE="en")  # type: ignore[arg-type]
+    body = browser.get(accept(browser, campaign)).content.decode()
+    assert '<html lang="en">' in body and '<legend lang="ko">' in body and '<ol class="guide" lang="ko">' in body
 
 
 def test_answers_are_the_same_whatever_language_the_page_spoke(make_campaign: MakeCampaign) -> None:
