@@ -19,7 +19,7 @@ from annotation.qualification import check_template, count_needed, count_right, 
 from annotation.qualification_attempts import NotQualifiedError, count_workers
 from annotation.requesters import issue_ticket
 from annotation.task_templates import Qualification, QualifyingItem, QualifyingQuestion, load_template
-from tests.annotation.conftest import likert_rows, pairwise_rows
+from tests.annotation.conftest import likert_rows, pairwise_rows, run_python
 from tests.annotation.test_worker_pages import MakeCampaign, accept, arrive
 
 SENTENCES = ("A dog runs in the park.", "A park runs in the dog.")
@@ -254,3 +254,42 @@ def test_a_language_that_is_no_tag_is_refused(db: None) -> None:
 @pytest.mark.parametrize("task", sorted(path.name for path in Path("annotation/tasks").iterdir() if path.is_dir()))
 def test_the_tests_of_built_in_tasks_fit(task: str) -> None:
     check_template(load_template(task), task)
+
+
+RACE = """
+import threading
+import django
+django.setup()
+from django.db import IntegrityError, connection
+from annotation import campaigns
+from annotation.campaign_files import CampaignConfig
+from annotation.models import QualificationAttempt, Worker
+from annotation.qualification_attempts import find_standing, record_attempt
+from annotation.task_templates import load_template
+from tests.annotation.conftest import pairwise_rows
+from tests.annotation.test_qualification import PAIRWISE, RIGHT, WRONG
+
+config = CampaignConfig(name="study", task="commongen-pairwise", qualification=PAIRWISE)
+campaign = campaigns.create_campaign(config, load_template(config.task), pairwise_rows(1))
+ada = Worker.objects.create(handle="ada")
+standing, start = find_standing(campaign, ada), threading.Barrier(4)
+
+def send(answers):
+    start.wait()
+    record_attempt(campaign, ada, standing, answers)
+    connection.close()
+
+tabs = [threading.Thread(target=send, args=(answers,)) for answers in (RIGHT, WRONG) * 2]
+for tab in tabs: tab.start()
+for tab in tabs: tab.join()
+try:
+    QualificationAttempt.objects.update(is_passed=True)
+except IntegrityError as error:
+    print("append-only" in str(error), end=" ")
+print(QualificationAttempt.objects.count())
+"""
+
+
+@pytest.mark.slow
+def test_of_tabs_that_send_at_once_one_attempt_stands_on_either_database(database: Path | str) -> None:
+    assert run_python(database, "-c", RACE).split() == ["True", "1"]
