@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from annotation import statements
 from annotation.models import HIT, Assignment, Campaign, Comment, Worker
+from annotation.qualification_attempts import NotQualifiedError, may_work
 from annotation.rankings import LETTERS
 
 T = TypeVar("T")
@@ -58,7 +59,11 @@ def claim(campaign: Campaign, worker: Worker, now: datetime | None = None) -> As
 
     A worker who holds a lease already gets that one back, renewed. Whether another's lease still runs is judged
     here, by the clock, so no scheduler is needed. Which HIT comes depends only on what was claimed before.
+    Who has not passed the campaign's test gets NotQualifiedError. Here alone it is asked for: a worker who submits
+    has been here before.
     """
+    if not may_work(campaign, worker):
+        raise NotQualifiedError
     now = now or timezone.now()
     claimed = _in_turn(lambda: _claim_unlocked(campaign, worker, now))
     return claimed or _claim_passed_over(campaign, worker, now)
@@ -136,6 +141,8 @@ def _renew(held: Assignment, leased_until: datetime) -> bool:
 
 def has_work(campaign: Campaign, worker: Worker, now: datetime | None = None) -> bool:
     """Whether a claim would probably succeed now; nothing is claimed."""
+    if not may_work(campaign, worker):
+        return False
     if statements.find_held(campaign, worker) is not None:
         return True
     is_open = campaign.state == Campaign.State.OPEN

@@ -11,7 +11,7 @@ from typing import Any
 from annotation.configuration import load_config
 from annotation.errors import InputError
 from annotation.table_files import MOST_TEXT, Row, RowProblem, problems_of_text, read_rows, refuse
-from annotation.task_templates import COMPLETIONS_OF_KIND, TaskTemplate
+from annotation.task_templates import COMPLETIONS_OF_KIND, Qualification, TaskTemplate
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class CampaignConfig:
     lease_minutes: int = 30
     title: str | None = None
     instructions: tuple[str, ...] = ()
+    language: str | None = None
+    qualification: Qualification | None = None
 
     @property
     def reward(self) -> Decimal:

@@ -10,6 +10,7 @@ from annotation import statements
 from annotation.campaign_files import CampaignConfig, ItemRow, PairwiseRow, SetRow, row_identity
 from annotation.errors import InputError
 from annotation.models import HIT, Campaign, Completion, Item, SetMember, System
+from annotation.qualification import check_template
 from annotation.rankings import LETTERS
 from annotation.run_folders import plain
 from annotation.task_templates import TaskTemplate
@@ -27,6 +28,7 @@ def create_campaign(config: CampaignConfig, template: TaskTemplate, rows: Sequen
     """A draft campaign with one HIT a row. Publication order is by HIT key, so systems come well mixed."""
     expect_free_name(config.name)
     template = adapt_template(template, config)
+    check_template(template, source=f"campaign {config.name!r}")
     campaign = Campaign.objects.create(
         name=config.name,
         task=config.task,
@@ -54,6 +56,8 @@ def adapt_template(template: TaskTemplate, config: CampaignConfig) -> TaskTempla
         template,
         title=config.title or template.title,
         instructions=config.instructions or template.instructions,
+        language=config.language or template.language,
+        qualification=config.qualification or template.qualification,
         strength_labels=_strength_labels(template, config),
     )
 

@@ -82,7 +82,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return build_config(typing.cast(type, hint), value, source=where)
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
-        return _convert_optional(hint, value, where)
+        return _convert_union(hint, value, where)
     if origin is typing.Literal:
         choices = typing.get_args(hint)
         if value not in choices:
@@ -93,10 +93,14 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     return _convert_scalar(hint, value, where)
 
 
-def _convert_optional(hint: Any, value: Any, where: str) -> Any:
-    """`X | None`: an absent value stays None, anything else is an X."""
+def _convert_union(hint: Any, value: Any, where: str) -> Any:
+    """`X | None`: an absent value stays None, anything else is an X. `int | str`: a value is taken as it is."""
     inner = [choice for choice in typing.get_args(hint) if choice is not types.NoneType]
-    return None if value is None else _convert(inner[0], value, where)
+    if len(inner) == 1:
+        return None if value is None else _convert(inner[0], value, where)
+    if type(value) in inner:
+        return value
+    raise InputError(f"{where}: expected {' or '.join(map(_name, inner))}, found {value!r}.")
 
 
 def _convert_tuple(hint: Any, value: Any, where: str) -> tuple[Any, ...]:

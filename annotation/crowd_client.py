@@ -17,6 +17,7 @@ from urllib.parse import urlencode, urlsplit
 
 from tqdm import tqdm
 
+from annotation.crowd_qualification import answer_test
 from annotation.errors import InputError
 from annotation.simulated_workers import (
     CrowdConfig,
@@ -209,7 +210,7 @@ def run_crowd(
         ThreadPoolExecutor(READERS) as pool,
         tqdm(total=total, desc=campaign, unit="HIT", disable=None) as bar,
     ):
-        next_pages = [_arrive(visitor, campaign) for visitor in visitors]
+        next_pages = [_arrive(visitor, campaign, judge) for visitor in visitors]
         judged = [pool.submit(_read_and_judge, *pair, judge, config) for pair in zip(visitors, next_pages, strict=True)]
         count = 0
         for _ in _submit_in_turn(
@@ -220,15 +221,24 @@ def run_crowd(
     return count
 
 
-def _arrive(visitor: Visitor, campaign: str) -> str:
-    """Landing, consent and the first claim; returns the address of the first assignment."""
+def _arrive(visitor: Visitor, campaign: str, judge: Judge) -> str:
+    """Landing, consent, the test if there is one, and the first claim; returns the address of the first assignment."""
     landing = f"/c/{campaign}/?" + urlencode({"worker": visitor.worker.handle, "source": "simulation"})
     page = visitor.open(landing)
-    join = f"/c/{campaign}/join/"
+    join, accept, test = (f"/c/{campaign}/{step}/" for step in ("join", "accept", "qualification"))
     if join not in page.actions:
         raise InputError(f"campaign {campaign!r} is not open to workers; publish it first.")
     visitor.open(visitor.post(join, {"consent": "on"}))
-    return visitor.post(f"/c/{campaign}/accept/", {})
+    first = visitor.post(accept, {})
+    if first != test:
+        return first
+    page = visitor.open(test)
+    answers = answer_test(page.texts, page.radios, judge)
+    visitor.open(visitor.post(f"{test}submit/", {"number": page.hidden.get("number", ""), **answers}))
+    first = visitor.post(accept, {})
+    if first == test:
+        raise InputError(f"simulated worker {visitor.worker.handle!r} failed the qualification test of {campaign!r}.")
+    return first
 
 
 Judged = Future[Mapping[str, str]]

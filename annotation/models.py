@@ -201,6 +201,32 @@ class Participation(models.Model):
         return f"{self.worker} in {self.campaign}"
 
 
+class QualificationAttempt(models.Model):
+    """One try at a campaign's qualification test. Never changed (a trigger, see migration 0007)."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="qualification_attempts")
+    worker = models.ForeignKey(Worker, on_delete=models.CASCADE, related_name="qualification_attempts")
+    number = models.PositiveSmallIntegerField(help_text="1 for a worker's first attempt")
+    answers = models.JSONField(help_text="by the names that the questions have in the form")
+    right = models.PositiveSmallIntegerField()
+    asked = models.PositiveSmallIntegerField()
+    is_passed = models.BooleanField()
+    submitted_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["campaign", "worker", "number"], name="attempt_made_once"),
+            models.UniqueConstraint(
+                fields=["campaign", "worker"], name="qualification_passed_once", condition=Q(is_passed=True)
+            ),
+            models.CheckConstraint(name="attempts_count_from_one", condition=Q(number__gte=1)),
+            models.CheckConstraint(name="attempt_right_of_asked", condition=Q(right__lte=F("asked"))),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.worker}: {self.right} of {self.asked}"
+
+
 class Assignment(models.Model):
     """One worker's lease on one HIT and what became of it."""
 

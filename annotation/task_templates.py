@@ -48,8 +48,42 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class QualifyingQuestion:
+    """One question of a qualification test: by name one of the campaign's own, or a multiple choice with a text.
+
+    `accepted` are the right answers: points of the scale, "a" or "b" of a pairwise question, or some of `options`.
+    """
+
+    name: str
+    accepted: tuple[int | str, ...]
+    text: str = ""
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QualifyingItem:
+    """What a qualification test shows, what it asks about it, and why the answer is what it is."""
+
+    questions: tuple[QualifyingQuestion, ...]
+    explanation: str
+    prompt: str = ""
+    completions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Qualification:
+    """The test that workers pass before their first HIT. `pass_mark` is the share of right answers, in (0, 1]."""
+
+    items: tuple[QualifyingItem, ...]
+    pass_mark: float = 0.8
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class TaskTemplate:
     """What workers of a campaign read and answer.
+
+    language: of its texts, a tag such as en, ko or pt-BR.
 
     strength_labels: for a pairwise task, how much better the better one is, from least to most; none asks nothing.
     """
@@ -66,6 +100,8 @@ class TaskTemplate:
     completion_label: str = "Text"
     prompt_layout: PromptLayout = "plain"
     completion_layout: CompletionLayout = "plain"
+    language: str = "en"
+    qualification: Qualification | None = None
 
     @property
     def strength_points(self) -> list[tuple[int, str]]:

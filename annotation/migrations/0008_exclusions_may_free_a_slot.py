@@ -11,7 +11,7 @@ HOLDS_ITS_SLOT = (
 
 
 class Migration(migrations.Migration):
-    dependencies = [("annotation", "0005_comments_append_only")]
+    dependencies = [("annotation", "0007_qualification_attempts_append_only")]
     operations = [
         migrations.AddField(
             model_name="assignment", name="excluded_at", field=models.DateTimeField(blank=True, null=True)

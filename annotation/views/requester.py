@@ -9,6 +9,7 @@ from django.views.decorators.http import require_GET
 
 from annotation.comments import count_comments, read_latest_remarks
 from annotation.models import Campaign
+from annotation.qualification_attempts import count_workers
 from annotation.queries import measure_progress, summarize_exclusions
 from annotation.requesters import requester_of_ticket
 from annotation.task_templates import template_of
@@ -36,6 +37,7 @@ def campaign(request: HttpRequest, campaign_name: str) -> HttpResponse:
         "template": template_of(found.template),
         "progress": measure_progress(found),
         "exclusions": summarize_exclusions(found),
+        "qualification": count_workers(found),
         "worker_link": request.build_absolute_uri(f"/c/{found.name}/"),
     }
     if found.ask_comment:

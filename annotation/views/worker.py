@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -27,6 +28,7 @@ from annotation.forms import (
     strength_field,
 )
 from annotation.models import Assignment, Campaign, Participation, Worker
+from annotation.qualification_attempts import NotQualifiedError, may_work
 from annotation.queries import Earnings, count_earnings
 from annotation.reading_time import idle_limit_seconds
 from annotation.statements import find_assignment, read_page_content
@@ -103,9 +105,11 @@ def worker_of_session(request: HttpRequest) -> Worker:
 @require_GET
 def instructions(request: HttpRequest, campaign_name: str) -> HttpResponse:
     campaign = find_visible_campaign(campaign_name)
-    if worker_in(request, campaign) is None:
+    worker = worker_in(request, campaign)
+    if worker is None:
         return see_other("landing", campaign_name)
-    context = {"campaign": campaign, "template": template_of(campaign.template)}
+    template = template_of(campaign.template)
+    context = {"campaign": campaign, "template": template, "has_test_ahead": not may_work(campaign, worker)}
     return render(request, "annotation/instructions.html", context)
 
 
@@ -115,7 +119,15 @@ def accept(request: HttpRequest, campaign_name: str) -> HttpResponse:
     worker = worker_in(request, campaign)
     if worker is None:
         return see_other("landing", campaign_name)
-    return go_to(assignments.claim(campaign, worker), campaign_name)
+    return claim_and_go(campaign, worker)
+
+
+def claim_and_go(campaign: Campaign, worker: Worker) -> HttpResponse:
+    """To the next HIT; to the qualification test, if the worker has yet to pass it."""
+    try:
+        return go_to(assignments.claim(campaign, worker), campaign.name)
+    except NotQualifiedError:
+        return see_other("qualification", campaign.name)
 
 
 def go_to(claimed: Assignment | None, campaign_name: str) -> HttpResponse:
@@ -147,7 +159,7 @@ def render_assignment(request: HttpRequest, found: Assignment, errors: Mapping[s
     context = {
         "campaign": campaign,
         "template": template,
-        "guide": render_guide(template),
+        "guide": render_guide(template, get_language()),
         "assignment": found,
         "hit_key": content.hit_key,
         "prompt": content.prompt,
@@ -188,8 +200,8 @@ def first_errors(*forms: BaseForm) -> dict[str, str]:
 
 
 @lru_cache(maxsize=64)
-def render_guide(template: TaskTemplate) -> str:
-    """Instructions and examples are the same on every page of a campaign."""
+def render_guide(template: TaskTemplate, language: str | None) -> str:
+    """Instructions and examples are the same on every page of a campaign in `language`, which is the active one."""
     return render_to_string("annotation/_guide.html", {"template": template})
 
 
@@ -214,7 +226,7 @@ def skip(request: HttpRequest, campaign_name: str, token: str) -> HttpResponse:
     assignments.give_back(found)
     if "stop" in request.POST:
         return see_other("finish", campaign_name)
-    return go_to(assignments.claim(found.campaign, found.worker), campaign_name)
+    return claim_and_go(found.campaign, found.worker)
 
 
 @never_cache
@@ -224,6 +236,8 @@ def finish(request: HttpRequest, campaign_name: str) -> HttpResponse:
     worker = worker_in(request, campaign)
     if worker is None:
         return see_other("landing", campaign_name)
+    if not may_work(campaign, worker):
+        return see_other("qualification", campaign_name)
     context = {
         "campaign": campaign,
         "template": template_of(campaign.template),

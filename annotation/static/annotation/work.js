@@ -4,8 +4,10 @@
 const form = document.getElementById("judgment");
 const idleLimitMs = 1000 * Number(document.getElementById("main").dataset.idleSeconds);
 
-// Active time: while the page is visible and something was touched less than the idle limit ago.
-let activeMs = 0;
+// Active time: while the page is visible and something was touched less than the idle limit ago. The form's own field
+// holds it, so that a draft keeps it over a reload.
+const activeSeconds = form.elements.active_seconds;
+let activeMs = 1000 * Number(activeSeconds.value);
 let lastTick = performance.now();
 let lastTouch = lastTick;
 
@@ -14,6 +16,7 @@ function tick() {
   if (document.visibilityState === "visible") {
     activeMs += Math.max(0, Math.min(now, lastTouch + idleLimitMs) - lastTick);
   }
+  activeSeconds.value = (activeMs / 1000).toFixed(2);
   lastTick = now;
 }
 
@@ -32,7 +35,6 @@ window.setInterval(tick, 1000);
 const sendButton = form.querySelector("button[type=submit]");
 form.addEventListener("submit", () => {
   tick();
-  form.elements.active_seconds.value = (activeMs / 1000).toFixed(2);
   sendButton.disabled = true;
 });
 window.addEventListener("pageshow", () => { sendButton.disabled = false; });
