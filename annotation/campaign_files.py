@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from annotation.configuration import load_config
 from annotation.errors import InputError
@@ -16,7 +16,10 @@ MOST_PROBLEMS_SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class CampaignConfig:
-    """A campaign as its requester writes it down. reward_per_hit is in US$, lease_minutes how long a HIT is held."""
+    """A campaign as its requester writes it down. reward_per_hit is in US$, lease_minutes how long a HIT is held.
+
+    access: `open` to all who have the address, or by signed `link` only (see invitations.py).
+    """
 
     name: str
     task: str
@@ -26,6 +29,7 @@ class CampaignConfig:
     allow_both_bad: bool = False
     reward_per_hit: float = 0.0
     lease_minutes: int = 30
+    access: Literal["open", "link"] = "open"
     title: str | None = None
     instructions: tuple[str, ...] = ()
 

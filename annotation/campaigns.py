@@ -37,6 +37,7 @@ def create_campaign(
         allow_both_bad=config.allow_both_bad,
         reward_per_hit=config.reward,
         lease_minutes=config.lease_minutes,
+        access=config.access,
     )
     _store_hits(campaign, rows)
     return campaign

@@ -7,6 +7,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
+from annotation.doors import count_refused_link
 from annotation.models import Campaign
 from annotation.queries import measure_progress
 from annotation.requesters import requester_of_ticket
@@ -34,6 +35,7 @@ def campaign(request: HttpRequest, campaign_name: str) -> HttpResponse:
         "campaign": found,
         "template": template_of(found.template),
         "progress": measure_progress(found),
+        "origin": request.build_absolute_uri("/").rstrip("/"),
         "worker_link": request.build_absolute_uri(f"/c/{found.name}/"),
     }
     return render(request, "annotation/campaign.html", context)
@@ -45,6 +47,7 @@ def enter(request: HttpRequest, ticket: str) -> HttpResponse:
     """The link that `manage.py serve` prints signs its reader in."""
     user = requester_of_ticket(ticket)
     if user is None:
+        count_refused_link(request)
         raise Http404("the link is not valid, or no longer")
     login(request, user)
     return redirect("dashboard")
