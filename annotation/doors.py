@@ -63,7 +63,8 @@ def person_of(request: HttpRequest, door: str) -> str:
 def too_many_requests(request: HttpRequest, door: str, seconds: int) -> HttpResponse:
     sent = [] if door == "login" or request.method != "POST" else list(request.POST.lists())
     fields = [(name, value) for name, values in sent for value in values if name != "csrfmiddlewaretoken"]
-    response = render(request, "429.html", {"seconds": seconds, "fields": fields, "door": door}, status=429)
+    context = {"seconds": seconds, "minutes": -(-seconds // 60), "fields": fields, "door": door}
+    response = render(request, "429.html", context, status=429)
     response.headers["Retry-After"] = str(seconds)
     response.headers["Cache-Control"] = "no-store"
     return response

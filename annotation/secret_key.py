@@ -29,7 +29,7 @@ def check_secret(secret: str, source: str) -> None:
 def read_or_create_secret(path: Path) -> str:
     """The secret in `path`, made on first use; of processes that start together, one makes it and all read it."""
     try:
-        return path.read_text(encoding="ascii")
+        return _read_secret(path)
     except FileNotFoundError:
         pass
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,4 +43,10 @@ def read_or_create_secret(path: Path) -> str:
         pass
     finally:
         candidate.unlink()
-    return path.read_text(encoding="ascii")
+    return _read_secret(path)
+
+
+def _read_secret(path: Path) -> str:
+    secret = path.read_text(encoding="ascii")
+    check_secret(secret, source=str(path))
+    return secret

@@ -51,6 +51,7 @@ SECRET_KEY = SimpleLazyObject(
     )
 )
 PUBLIC_HOSTS = os.environ.get("PREFLOOP_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
+PUBLIC_ORIGIN = f"https://{PUBLIC_HOSTS[0]}" if BEHIND_HTTPS else "http://127.0.0.1:8000"
 ALLOWED_HOSTS = [*PUBLIC_HOSTS, "127.0.0.1"]  # `serve` asks itself at the loopback address whether it is up
 
 INSTALLED_APPS = [

@@ -43,7 +43,7 @@ def landing(request: HttpRequest, campaign_name: str) -> HttpResponse:
     handle = request.GET.get("worker", "").strip()
     if not is_handle(handle):
         raise Http404("a worker's handle has at most 100 printable characters")
-    if "source" in request.GET:
+    if request.GET.get("source") == Worker.Source.SIMULATION:
         return refuse_entry(request)  # what an older simulate_crowd sent: its votes must not pass for people's
     if handle and campaign.access == Campaign.Access.OPEN:
         remember_arrival(request, handle, Worker.Source.LINK)

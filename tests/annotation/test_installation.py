@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from annotation.errors import InputError
-from annotation.secret_key import check_secret
+from annotation.secret_key import check_secret, read_or_create_secret
 from annotation.server import running_server
 from tests.annotation.conftest import ROOT
 
@@ -43,6 +43,13 @@ def test_a_secret_that_could_be_guessed_is_refused_and_not_repeated(secret: str)
     assert secret not in str(caught.value) or secret == "x"
     check_secret(STRONG, source="PREFLOOP_SECRET_KEY")
     check_secret(secrets.token_hex(25), source="PREFLOOP_SECRET_KEY")
+
+
+def test_a_weak_secret_in_the_file_is_refused_too(tmp_path: Path) -> None:
+    path = tmp_path / "study.sqlite3.secret"
+    path.write_text("short")
+    with pytest.raises(InputError, match=r"study\.sqlite3\.secret: found 5 characters"):
+        read_or_create_secret(path)
 
 
 def test_the_server_does_not_start_with_a_weak_secret_unless_it_is_debugged(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ FROM annotation_judgment AS judgment JOIN annotation_assignment AS assignment ON
 JOIN annotation_worker AS worker ON worker.id = assignment.worker_id WHERE worker.handle = ?
 """
 by_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.campaign)
+# What does not depend on the kind is tried with two.
+with_two_kinds = pytest.mark.parametrize("kind", KINDS[:2], ids=lambda kind: kind.campaign)
 SEND = "#judgment button[type=submit]"
 
 
@@ -101,7 +103,7 @@ def test_a_worker_needs_nothing_but_the_keyboard(visitor: Visitor, study: Study,
     assert [answer == kind.expected for answer in stored(study, handle).values()] == [True, True]
 
 
-@by_kind
+@with_two_kinds
 def test_a_closed_tab_and_another_browser_come_back_to_the_same_hit(visitor: Visitor, study: Study, kind: Kind) -> None:
     handle = f"resumes {kind.campaign}"
     visit = visitor()
@@ -119,7 +121,7 @@ def test_a_closed_tab_and_another_browser_come_back_to_the_same_hit(visitor: Vis
     assert stored(study, handle) == {}
 
 
-@by_kind
+@with_two_kinds
 @pytest.mark.parametrize("javascript", [True, False])
 def test_a_double_click_on_send_stores_one_answer(visitor: Visitor, study: Study, kind: Kind, javascript: bool) -> None:
     handle = f"double click {kind.campaign} {javascript}"
@@ -134,7 +136,7 @@ def test_a_double_click_on_send_stores_one_answer(visitor: Visitor, study: Study
     assert next(iter(answers)) in first
 
 
-@by_kind
+@with_two_kinds
 def test_two_tabs_do_one_hit_once(visitor: Visitor, study: Study, kind: Kind) -> None:
     handle = f"two tabs {kind.campaign}"
     visit = visitor()

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.conf import settings
+
 from annotation.errors import InputError
 from annotation.invitations import link_path, make_handles, read_handles
 from annotation.management.command import PipelineCommand
@@ -28,7 +30,7 @@ class Command(PipelineCommand):
         whom.add_argument("--count", type=int, help="make so many links with new handles")
         parser.add_argument("--days", type=float, default=14, help="how long they work (default: %(default)s)")
         parser.add_argument(
-            "--url", default="http://127.0.0.1:8000", help="where the app is served (default: %(default)s)"
+            "--url", default=settings.PUBLIC_ORIGIN, help="where the app is served (default: %(default)s)"
         )
         parser.add_argument(
             "--output", type=Path, help="write a CSV with handle, link and until instead of printing it"
