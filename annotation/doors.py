@@ -1,6 +1,7 @@
 """Doors: where somebody comes in or sends something. Who knocks, how often, and what they are told if too often."""
 
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -51,17 +52,21 @@ def address_of(request: HttpRequest) -> str:
 
 
 def person_of(request: HttpRequest, door: str) -> str:
-    """Who knocks: the name that wants to sign in, or the worker of the session; empty if that is nobody yet."""
+    """Who knocks: the name that wants to sign in, or whom the session knows; empty if that is nobody yet."""
     if door == "login":
         return request.POST.get("username", "").strip().lower()
     worker, arrival = request.session.get("worker"), request.session.get("arrival")
     if worker:
         return f"worker {worker}"
+    if SESSION_KEY in request.session:
+        return f"requester {request.session[SESSION_KEY]}"
     return f"{arrival['source']} {arrival['handle']}" if arrival else ""
 
 
 def too_many_requests(request: HttpRequest, door: str, seconds: int) -> HttpResponse:
-    sent = [] if door == "login" or request.method != "POST" else list(request.POST.lists())
+    """The page keeps what a worker sent; of other forms, which may hold a password, it keeps nothing."""
+    is_work = request.method == "POST" and request.path.startswith("/c/")
+    sent = request.POST.lists() if is_work else ()
     fields = [(name, value) for name, values in sent for value in values if name != "csrfmiddlewaretoken"]
     context = {"seconds": seconds, "minutes": -(-seconds // 60), "fields": fields, "door": door}
     response = render(request, "429.html", context, status=429)

@@ -12,6 +12,7 @@ from annotation.errors import InputError
 from annotation.invitations import link_path
 from annotation.models import Campaign, Judgment
 from annotation.rate_limits import DEFAULTS, client_address, read_limits
+from annotation.requesters import issue_ticket
 from annotation.shared_counters import COUNTERS, SharedCounters
 
 MakeCampaign = Callable[..., Campaign]
@@ -98,6 +99,15 @@ def test_passwords_cannot_be_guessed_for_one_name_from_many_addresses(
     refused = guess("rosa", 9).content.decode()
     assert "guessed" not in refused, "a password is not put into a page"
     assert guess("other", 10).status_code == 200
+
+
+def test_a_new_password_is_not_put_into_the_page_that_asks_to_wait(db: None, limit_to: LimitTo) -> None:
+    browser = Client()
+    browser.get(f"/requester/enter/{issue_ticket('rosa')}/")
+    limit_to("send=1/100")
+    sent = [browser.post("/admin/password_change/", {"new_password1": "a-new-one"}) for _ in range(2)]
+    assert [answer.status_code for answer in sent] == [200, 429]
+    assert "a-new-one" not in sent[1].content.decode()
 
 
 def test_only_refused_links_are_counted_so_that_a_classroom_can_come_in(
