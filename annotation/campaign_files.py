@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from annotation.configuration import load_config
 from annotation.errors import InputError
@@ -19,6 +19,7 @@ class CampaignConfig:
     """A campaign as its requester writes it down. reward_per_hit is in US$, lease_minutes how long a HIT is held.
 
     strength_points: how many degrees a pairwise answer has beside its side, 2 to 4; 0 does not ask.
+    access: `open` to all who have the address, or by signed `link` only (see invitations.py).
     """
 
     name: str
@@ -31,6 +32,7 @@ class CampaignConfig:
     ask_comment: bool = False
     reward_per_hit: float = 0.0
     lease_minutes: int = 30
+    access: Literal["open", "link"] = "open"
     title: str | None = None
     instructions: tuple[str, ...] = ()
     language: str | None = None

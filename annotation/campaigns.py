@@ -41,6 +41,7 @@ def create_campaign(config: CampaignConfig, template: TaskTemplate, rows: Sequen
         ask_comment=config.ask_comment,
         reward_per_hit=config.reward,
         lease_minutes=config.lease_minutes,
+        access=config.access,
     )
     _store_hits(campaign, rows)
     return campaign

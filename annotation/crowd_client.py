@@ -1,5 +1,7 @@
 """Simulated workers at work: an HTTP client that uses the very pages that people use.
 
+They come by links that are signed with the installation's secret, so that nobody else can pass for one of them.
+
 Requests that change something (join, accept, submit) are sent one at a time, always in the same order; reading a page
 and judging it happens in a few threads meanwhile. So which worker gets which HIT does not depend on timing, and a run
 that was interrupted goes on exactly where it stopped: it is always the turn of the worker who has done least.
@@ -19,6 +21,8 @@ from tqdm import tqdm
 
 from annotation.crowd_qualification import answer_test
 from annotation.errors import InputError
+from annotation.invitations import link_path
+from annotation.models import Worker
 from annotation.simulated_workers import (
     CrowdConfig,
     GoldScore,
@@ -33,6 +37,7 @@ from annotation.simulated_workers import (
 Judge = Callable[[str, str], GoldScore]
 READERS = 3
 TIMEOUT_S = 60
+LINK_DAYS = 1
 # Requests on one connection. It stays with the server process that took it, and all too often one process took all
 # and did all the work; a new connection goes to whichever is idle.
 REQUESTS_PER_CONNECTION = 16
@@ -184,6 +189,11 @@ class Visitor:
         reply = self._connection.request(method, path, body, headers)
         for line in reply.set_cookies:
             self._cookies.update({name: morsel.value for name, morsel in SimpleCookie(line).items()})
+        if reply.status == 403:
+            raise InputError(
+                f"{self._connection.origin} does not let the simulated workers in: links are signed with its secret, so"
+                " run this with the same database and PREFLOOP_SECRET_KEY as the app."
+            )
         if reply.status >= 400:
             raise InputError(f"{self._connection.origin}{path} answered {reply.status}; expected a page of a campaign.")
         return reply
@@ -223,8 +233,7 @@ def run_crowd(
 
 def _arrive(visitor: Visitor, campaign: str, judge: Judge) -> str:
     """Landing, consent, the test if there is one, and the first claim; returns the address of the first assignment."""
-    landing = f"/c/{campaign}/?" + urlencode({"worker": visitor.worker.handle, "source": "simulation"})
-    page = visitor.open(landing)
+    page = visitor.open(link_path(campaign, visitor.worker.handle, LINK_DAYS, source=Worker.Source.SIMULATION))
     join, accept, test = (f"/c/{campaign}/{step}/" for step in ("join", "accept", "qualification"))
     if join not in page.actions:
         raise InputError(f"campaign {campaign!r} is not open to workers; publish it first.")

@@ -6,6 +6,16 @@ import sys
 import threading
 from typing import Any
 
+from annotation import shared_counters
+
+# Made here, before the server forks its processes, so that all of them count in the same place.
+COUNTERS = shared_counters.COUNTERS
+
+# Addresses are shorter than this, and so is a cookie with a session.
+limit_request_line = 4094
+limit_request_fields = 64
+limit_request_field_size = 8190
+
 
 def on_starting(server: Any) -> None:
     """Leave when standard input, a pipe that the parent holds open, comes to its end."""

@@ -1,25 +1,42 @@
-"""What every page has: a content security policy, and a language."""
+"""What every response carries, the language of a page, and what every request at a door is counted against."""
 
 from collections.abc import Callable
+from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
 
+from annotation import doors
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
 POLICY = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
+NOT_NEEDED = ("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "microphone", "payment", "usb")
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Permissions-Policy": ", ".join(f"{name}=()" for name in NOT_NEEDED),
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # Django's own middleware sets these on pages; some refusals pass it by.
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
 
 ENGLISH_ONLY = ("/requester/", "/admin/")
 
 
-class ContentSecurityPolicy:
+class SecurityHeaders:
     """Only our own scripts and styles run, whatever text an item brings."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+    def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        response.headers.setdefault("Content-Security-Policy", POLICY)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
         return response
 
 
@@ -34,3 +51,25 @@ class PageLanguage(LocaleMiddleware):
             request.LANGUAGE_CODE = "en"
         else:
             super().process_request(request)
+
+
+class RateLimits:
+    """Whoever knocks too often is asked to wait; what they sent stands in the page, to be sent again.
+
+    Simulated workers are not held up: they come by links that only the installation itself can sign.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *view: Any) -> HttpResponse | None:
+        door = doors.door_of(request)
+        limit = settings.RATE_LIMITS.get(door)
+        if limit is None or doors.is_simulated(request):
+            return None
+        # A classroom may open its links at once behind one address: only links that are refused are counted.
+        seconds = doors.seconds_to_wait(request, door, limit, add=0 if door == "enter" else 1)
+        return doors.too_many_requests(request, door, seconds) if seconds else None

@@ -33,10 +33,15 @@ class Campaign(models.Model):
         OPEN = "open"
         CLOSED = "closed"
 
+    class Access(models.TextChoices):
+        OPEN = "open"
+        LINK = "link"
+
     name = models.SlugField(max_length=80, unique=True)
     task = models.CharField(max_length=80)
     kind = models.CharField(max_length=16, choices=Kind.choices)
     state = models.CharField(max_length=16, choices=State.choices, default=State.DRAFT)
+    access = models.CharField(max_length=16, choices=Access.choices, default=Access.OPEN)
     # The template as it was on the day of creation: a later edit of the folder changes no running study.
     template = models.JSONField()
     raters_per_hit = models.PositiveSmallIntegerField()
@@ -175,13 +180,18 @@ class Worker(models.Model):
 
     class Source(models.TextChoices):
         DIRECT = "direct"
-        LINK = "link"
+        LINK = "link"  # with a handle in the address, which anybody can write there
+        SIGNED = "signed"
         SIMULATION = "simulation"
 
-    handle = models.CharField(max_length=100, unique=True)
+    handle = models.CharField(max_length=100)
     identity = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     source = models.CharField(max_length=16, choices=Source.choices, default=Source.DIRECT)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        # Not the handle alone: whoever came by a signed link is nobody else, whatever others call themselves.
+        constraints = [models.UniqueConstraint(fields=["handle", "source"], name="handle_once_per_source")]
 
     def __str__(self) -> str:
         return self.handle

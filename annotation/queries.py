@@ -87,7 +87,9 @@ def find_campaign(name: str) -> Campaign:
 
 
 def open_campaigns() -> QuerySet[Campaign]:
-    return Campaign.objects.filter(state=Campaign.State.OPEN).order_by("-created_at", "-pk")
+    """Those that anybody may join; a campaign by link shows itself only to those who have one."""
+    is_public = {"state": Campaign.State.OPEN, "access": Campaign.Access.OPEN}
+    return Campaign.objects.filter(**is_public).order_by("-created_at", "-pk")
 
 
 def measure_progress(campaign: Campaign, now: datetime | None = None) -> Progress:

@@ -1,14 +1,18 @@
 """Requesters: Django staff users, and the signed links that let one in without a password."""
 
 import secrets
+from datetime import timedelta
 
+from django.contrib.auth import user_logged_in
 from django.contrib.auth.models import User
 from django.core import signing
+from django.http import HttpRequest
+from django.utils import timezone
 
 from annotation.errors import InputError
 
 TICKET_SALT = "annotation.requester-ticket"
-TICKET_SECONDS = 12 * 3600
+TICKET_SECONDS = SESSION_SECONDS = 12 * 3600
 
 
 def create_requester(name: str) -> str:
@@ -38,3 +42,13 @@ def requester_of_ticket(ticket: str) -> User | None:
     except signing.BadSignature:
         return None
     return User.objects.filter(pk=pk, is_staff=True, is_active=True).first()
+
+
+def end_session_tonight(request: HttpRequest, **event: object) -> None:
+    """Whoever signs in, by password, link or in the admin, is signed in for a working day."""
+    request.session.set_expiry(timezone.now() + timedelta(seconds=SESSION_SECONDS))
+
+
+user_logged_in.connect(end_session_tonight, dispatch_uid="end_session_tonight")
+# The link signs in by a GET, and reading a page writes nothing to the database.
+user_logged_in.disconnect(dispatch_uid="update_last_login")

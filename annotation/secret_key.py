@@ -1,14 +1,35 @@
-"""The secret that signs cookies and pseudonyms when the environment names none."""
+"""The secret that signs cookies, links and pseudonyms: what is strong enough, and one that is made on first use."""
 
 import os
 import secrets
 from pathlib import Path
 
+from annotation.errors import InputError
+
+LEAST_CHARACTERS, LEAST_DIFFERENT = 50, 12
+KNOWN = ("django-insecure", "changeme", "change-me")  # what examples and generators put in its place
+
+
+def check_secret(secret: str, source: str) -> None:
+    """Refuse what could be guessed; the secret itself is never repeated."""
+    if len(secret) < LEAST_CHARACTERS:
+        reason = f"found {len(secret)} characters"
+    elif len(set(secret)) < LEAST_DIFFERENT or secret in (secret * 2)[1:-1]:
+        reason = "found the same few characters again and again"
+    elif any(word in secret.lower() for word in KNOWN):
+        reason = "found an example's"
+    else:
+        return
+    raise InputError(
+        f"{source}: {reason}; expected a random text of at least {LEAST_CHARACTERS} characters, such as "
+        'python -c "import secrets; print(secrets.token_urlsafe(50))" prints.'
+    )
+
 
 def read_or_create_secret(path: Path) -> str:
     """The secret in `path`, made on first use; of processes that start together, one makes it and all read it."""
     try:
-        return path.read_text(encoding="ascii")
+        return _read_secret(path)
     except FileNotFoundError:
         pass
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -22,4 +43,10 @@ def read_or_create_secret(path: Path) -> str:
         pass
     finally:
         candidate.unlink()
-    return path.read_text(encoding="ascii")
+    return _read_secret(path)
+
+
+def _read_secret(path: Path) -> str:
+    secret = path.read_text(encoding="ascii")
+    check_secret(secret, source=str(path))
+    return secret

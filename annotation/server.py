@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from annotation.databases import environment_of
@@ -31,10 +31,12 @@ def running_server(
     workers: int = 2,
     threads: int = 2,
     application: str = "annotation.wsgi",
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
     """Serve the app on `database` at a loopback address, which is yielded; `port` 0 takes a free one.
 
-    The database, a SQLite file or a DATABASE_URL, must have been migrated. The server's output goes to `log`
+    The database, a SQLite file or a DATABASE_URL, must have been migrated. `environment` is laid over this process's
+    own. The server's output goes to `log`
     (default: beside the SQLite file, or runs/server.log).
     """
     log = log or _default_log(database)
@@ -57,7 +59,9 @@ def running_server(
             "--log-level",
             "warning",
         ]
-        process = _start(command, listener.fileno(), database, output.fileno())
+        process = _start(
+            command, listener.fileno(), environment_of(database) | dict(environment or {}), output.fileno()
+        )
     try:
         _wait_until_ready(url, process, log)
         yield url
@@ -73,8 +77,10 @@ def _default_log(database: Path | str) -> Path:
     return log
 
 
-def _start(command: list[str], socket_number: int, database: Path | str, output: int) -> subprocess.Popen[bytes]:
-    environment = os.environ | environment_of(database) | {"DJANGO_SETTINGS_MODULE": "annotation.settings"}
+def _start(
+    command: list[str], socket_number: int, variables: Mapping[str, str], output: int
+) -> subprocess.Popen[bytes]:
+    environment = os.environ | variables | {"DJANGO_SETTINGS_MODULE": "annotation.settings"}
     return subprocess.Popen(
         command,
         cwd=ROOT,

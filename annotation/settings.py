@@ -2,11 +2,15 @@
 
 DATABASE_URL             a PostgreSQL database, as postgres://user:password@host:port/name (default: SQLite)
 PREFLOOP_DATABASE        path of the SQLite file (default: prefloop.sqlite3 in the working copy)
-PREFLOOP_SECRET_KEY      signs cookies and pseudonyms (default: made once, kept beside the SQLite file)
+PREFLOOP_SECRET_KEY      signs cookies, links and pseudonyms (default: made once, kept beside the SQLite file)
 PREFLOOP_ALLOWED_HOSTS   host names, separated by commas (default: this machine only)
 PREFLOOP_MAX_INPUT_MB    the largest file of items or judgments that a command takes, in MiB (default: 2048)
 PREFLOOP_HTTPS           1 behind HTTPS: cookies travel over it alone
+PREFLOOP_PROXIES         how many proxies stand in front and add to X-Forwarded-For (default: 1 behind HTTPS, else 0)
+PREFLOOP_RATE_LIMITS     off, or limits other than the defaults, as send=240/4800 (see rate_limits.py)
 PREFLOOP_DEBUG           1 shows tracebacks in the browser
+
+docs/security.md says what each of them protects.
 """
 
 import os
@@ -16,7 +20,16 @@ from django.utils.functional import SimpleLazyObject
 
 from annotation.databases import postgres_settings, sqlite_settings
 from annotation.errors import InputError
-from annotation.secret_key import read_or_create_secret
+from annotation.rate_limits import read_limits
+from annotation.secret_key import check_secret, read_or_create_secret
+
+
+def read_number(name: str, default: int) -> int:
+    text = os.environ.get(name, str(default))
+    if not text.isdecimal():
+        raise InputError(f"{name}: expected a number such as 1, found {text!r}.")
+    return int(text)
+
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATABASE_URL = os.environ.get("DATABASE_URL", "")
@@ -36,6 +49,8 @@ if DATABASE_URL and not os.environ.get("PREFLOOP_SECRET_KEY"):
     raise InputError(
         "DATABASE_URL is set, so PREFLOOP_SECRET_KEY must be too: a long random text, the same on every server."
     )
+if os.environ.get("PREFLOOP_SECRET_KEY") and not DEBUG:
+    check_secret(os.environ["PREFLOOP_SECRET_KEY"], source="PREFLOOP_SECRET_KEY")
 # Lazy, so that a command that never signs anything leaves no file behind.
 SECRET_KEY = SimpleLazyObject(
     lambda: (
@@ -43,7 +58,9 @@ SECRET_KEY = SimpleLazyObject(
         or read_or_create_secret(DATABASE_PATH.with_name(DATABASE_PATH.name + ".secret"))
     )
 )
-ALLOWED_HOSTS = os.environ.get("PREFLOOP_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
+PUBLIC_HOSTS = os.environ.get("PREFLOOP_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
+PUBLIC_ORIGIN = f"https://{PUBLIC_HOSTS[0]}" if BEHIND_HTTPS else "http://127.0.0.1:8000"
+ALLOWED_HOSTS = [*PUBLIC_HOSTS, "127.0.0.1"]  # `serve` asks itself at the loopback address whether it is up
 
 INSTALLED_APPS = [
     "annotation",
@@ -57,9 +74,9 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 MIDDLEWARE = [
+    "annotation.middleware.SecurityHeaders",  # outermost: static files and errors carry them too
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "annotation.middleware.ContentSecurityPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "annotation.middleware.PageLanguage",
     "django.middleware.common.CommonMiddleware",
@@ -67,6 +84,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "annotation.middleware.RateLimits",
 ]
 ROOT_URLCONF = "annotation.urls"
 WSGI_APPLICATION = "annotation.wsgi.application"
@@ -87,16 +105,27 @@ TEMPLATES = [
 DATABASES = {"default": postgres_settings(DATABASE_URL) if DATABASE_URL else sqlite_settings(DATABASE_PATH)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# A worker's session is one signed cookie: no row to read or write for a page.
-SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
-SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = "Lax"
+# A session is one signed cookie: no row to read or write for a page.
+SESSION_ENGINE = "annotation.sessions"
+SESSION_COOKIE_AGE = 14 * 24 * 3600  # a worker's; a requester's is shorter, see requesters.py
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_HTTPS
-SECURE_SSL_REDIRECT = False  # the proxy in front does that
+SECURE_SSL_REDIRECT = BEHIND_HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]  # asked for on this machine, without a proxy
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_HTTPS else None
 SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_HTTPS else 0
+# Other hosts of a domain, and browsers' lists of HTTPS-only domains, are for the owner of the domain to decide on.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 X_FRAME_OPTIONS = "DENY"
-CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS] if BEHIND_HTTPS else []
+CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in PUBLIC_HOSTS] if BEHIND_HTTPS else []
+TRUSTED_PROXIES = read_number("PREFLOOP_PROXIES", default=int(BEHIND_HTTPS))
+RATE_LIMITS = read_limits(os.environ.get("PREFLOOP_RATE_LIMITS", ""))
+
+# Only forms are sent here, none of them with a file.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 128 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
+DATA_UPLOAD_MAX_NUMBER_FILES = 0
 
 AUTH_PASSWORD_VALIDATORS = [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}]
 LOGIN_URL = "login"

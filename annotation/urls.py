@@ -11,6 +11,7 @@ urlpatterns = [
     path("", home.home, name="home"),
     path("healthz", home.healthz, name="healthz"),
     path("c/<slug:campaign_name>/", worker.landing, name="landing"),
+    path("c/<slug:campaign_name>/enter/<str:ticket>/", worker.enter, name="worker_link"),
     path("c/<slug:campaign_name>/join/", worker.join, name="join"),
     path("c/<slug:campaign_name>/instructions/", worker.instructions, name="instructions"),
     path("c/<slug:campaign_name>/qualification/", qualification.qualification, name="qualification"),
@@ -31,3 +32,5 @@ urlpatterns = [
     path("requester/c/<slug:campaign_name>/", requester.campaign, name="campaign"),
     path("admin/", admin.site.urls),
 ]
+
+handler400 = "annotation.views.refusals.bad_request"

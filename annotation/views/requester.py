@@ -8,6 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from annotation.comments import count_comments, read_latest_remarks
+from annotation.doors import count_refused_link
 from annotation.models import Campaign
 from annotation.qualification_attempts import count_workers
 from annotation.queries import measure_progress, summarize_exclusions
@@ -38,6 +39,7 @@ def campaign(request: HttpRequest, campaign_name: str) -> HttpResponse:
         "progress": measure_progress(found),
         "exclusions": summarize_exclusions(found),
         "qualification": count_workers(found),
+        "origin": request.build_absolute_uri("/").rstrip("/"),
         "worker_link": request.build_absolute_uri(f"/c/{found.name}/"),
     }
     if found.ask_comment:
@@ -51,6 +53,7 @@ def enter(request: HttpRequest, ticket: str) -> HttpResponse:
     """The link that `manage.py serve` prints signs its reader in."""
     user = requester_of_ticket(ticket)
     if user is None:
+        count_refused_link(request)
         raise Http404("the link is not valid, or no longer")
     login(request, user)
     return redirect("dashboard")

@@ -4,7 +4,6 @@ Every change is a POST answered by 303, so that a reload repeats nothing. A subm
 a whole cycle is one POST and one GET.
 """
 
-import secrets
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
@@ -18,6 +17,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from annotation import assignments
+from annotation.arrivals import is_admitted, remember_arrival, remember_invitation, worker_in, worker_of_session
+from annotation.doors import count_refused_link
 from annotation.forms import (
     LONGEST_COMMENT,
     ConsentForm,
@@ -27,6 +28,7 @@ from annotation.forms import (
     set_form,
     strength_field,
 )
+from annotation.invitations import is_handle, read_ticket
 from annotation.models import Assignment, Campaign, Participation, Worker
 from annotation.qualification_attempts import NotQualifiedError, may_work
 from annotation.queries import Earnings, count_earnings
@@ -45,28 +47,38 @@ def find_visible_campaign(name: str) -> Campaign:
     return get_object_or_404(Campaign.objects.exclude(state=Campaign.State.DRAFT), name=name)
 
 
-def worker_in(request: HttpRequest, campaign: Campaign) -> Worker | None:
-    """The worker of this session, if they agreed to take part in `campaign`."""
-    consented = Participation.objects.filter(campaign=campaign, worker=request.session.get("worker"))
-    participation = consented.select_related("worker").first()
-    return participation.worker if participation else None
+@never_cache
+@require_GET
+def landing(request: HttpRequest, campaign_name: str) -> HttpResponse:
+    """Recruitment platforms send their workers here with `?worker=HANDLE`, where a campaign is open to all."""
+    campaign = find_visible_campaign(campaign_name)
+    handle = request.GET.get("worker", "").strip()
+    if not is_handle(handle):
+        raise Http404("a worker's handle has at most 100 printable characters")
+    if request.GET.get("source") == Worker.Source.SIMULATION:
+        return refuse_entry(request)  # what an older simulate_crowd sent: its votes must not pass for people's
+    if handle and campaign.access == Campaign.Access.OPEN:
+        remember_arrival(request, handle, Worker.Source.LINK)
+    if not is_admitted(request, campaign):
+        return refuse_entry(request)
+    return render_landing(request, campaign, ConsentForm())
 
 
 @never_cache
 @require_GET
-def landing(request: HttpRequest, campaign_name: str) -> HttpResponse:
-    """Recruitment platforms send their workers here with `?worker=HANDLE`."""
-    campaign = find_visible_campaign(campaign_name)
-    handle = request.GET.get("worker", "").strip()
-    if len(handle) > 100 or not handle.isprintable():
-        raise Http404("a worker's handle has at most 100 printable characters")
-    if handle:
-        simulated = request.GET.get("source") == "simulation"
-        source = Worker.Source.SIMULATION if simulated else Worker.Source.LINK
-        if request.session.get("arrival") != {"handle": handle, "source": source}:
-            request.session.flush()  # someone else at the same browser
-            request.session["arrival"] = {"handle": handle, "source": source}
-    return render_landing(request, campaign, ConsentForm())
+def enter(request: HttpRequest, campaign_name: str, ticket: str) -> HttpResponse:
+    """A link that `manage.py worker_links` made. The address that it leads to holds no ticket: it may be shown."""
+    invitation = read_ticket(ticket, campaign_name)
+    if invitation is None:
+        count_refused_link(request)
+        return refuse_entry(request)
+    remember_invitation(request, invitation)
+    return see_other("landing", campaign_name)
+
+
+def refuse_entry(request: HttpRequest) -> HttpResponse:
+    """The same page whatever is wrong with a link, so that it says nothing about other links."""
+    return render(request, "annotation/link_refused.html", status=403)
 
 
 def render_landing(request: HttpRequest, campaign: Campaign, form: ConsentForm) -> HttpResponse:
@@ -82,6 +94,8 @@ def render_landing(request: HttpRequest, campaign: Campaign, form: ConsentForm) 
 @require_POST
 def join(request: HttpRequest, campaign_name: str) -> HttpResponse:
     campaign = find_visible_campaign(campaign_name)
+    if not is_admitted(request, campaign):
+        return refuse_entry(request)
     form = ConsentForm(request.POST)
     if not form.is_valid():
         return render_landing(request, campaign, form)
@@ -89,16 +103,6 @@ def join(request: HttpRequest, campaign_name: str) -> HttpResponse:
     Participation.objects.get_or_create(campaign=campaign, worker=worker)
     request.session["worker"] = worker.pk
     return see_other("instructions", campaign_name)
-
-
-def worker_of_session(request: HttpRequest) -> Worker:
-    known = Worker.objects.filter(pk=request.session.get("worker", 0)).first()
-    if known is not None:
-        return known
-    arrival = request.session.get("arrival")
-    if arrival is None:
-        return Worker.objects.create(handle=f"guest-{secrets.token_hex(8)}")
-    return Worker.objects.get_or_create(handle=arrival["handle"], defaults={"source": arrival["source"]})[0]
 
 
 @never_cache

@@ -1,15 +1,19 @@
 """The cast: a pairwise campaign, a Likert campaign, workers Ada, Bea and Cleo; and a database of each kind."""
 
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 # Before settings are read: no test may leave a secret file beside a database of the working copy.
-os.environ.setdefault("PREFLOOP_SECRET_KEY", "only for tests, never for a server")
+os.environ.setdefault("PREFLOOP_SECRET_KEY", secrets.token_urlsafe(50))
+# Tests send faster than any person, all from one address; those of the limits set them.
+os.environ.setdefault("PREFLOOP_RATE_LIMITS", "off")
 
 from annotation import campaigns
 from annotation.campaign_files import CampaignConfig, ItemRow, LikertRow, PairwiseRow, SetRow
@@ -18,6 +22,8 @@ from annotation.errors import InputError
 from annotation.management.temporary_postgres import TemporaryPostgres, temporary_postgres
 from annotation.models import Campaign, Worker
 from annotation.task_templates import load_template
+
+settings.RATE_LIMITS = {}  # this process has read its settings before the environment above
 
 ROOT = Path(__file__).parent.parent.parent
 SYSTEMS = ("supervised", "supervised+nlpo")

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from annotation.databases import environment_of, postgres_settings
 from annotation.errors import InputError
 from annotation.management.temporary_postgres import TemporaryPostgres, temporary_postgres
 from tests.annotation.conftest import ROOT, run_python
+
+SECRET = secrets.token_urlsafe(50)
 
 PARTS = ("USER", "PASSWORD", "HOST", "PORT", "NAME")
 
@@ -74,9 +77,9 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
     ("environment", "message"),
     [
         ({"DATABASE_URL": "postgres://host/study"}, "PREFLOOP_SECRET_KEY must be too"),
-        ({"DATABASE_URL": "mysql://host/study", "PREFLOOP_SECRET_KEY": "x"}, "found mysql://"),
+        ({"DATABASE_URL": "mysql://host/study", "PREFLOOP_SECRET_KEY": SECRET}, "found mysql://"),
         (
-            {"DATABASE_URL": "postgres://127.0.0.1:9/study", "PREFLOOP_SECRET_KEY": "x"},
+            {"DATABASE_URL": "postgres://127.0.0.1:9/study", "PREFLOOP_SECRET_KEY": SECRET},
             "the database refused: connection failed",
         ),
     ],

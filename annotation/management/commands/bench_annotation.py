@@ -1,6 +1,7 @@
 """`manage.py bench_annotation`: what a worker's cycle costs beside a plain floor, on SQLite and PostgreSQL."""
 
 import os
+import secrets
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +27,7 @@ class Command(PipelineCommand):
 
     def run(self, options: dict[str, Any]) -> Mapping[str, Any]:
         # The servers of the bench share nothing with a server of people, so neither does their secret.
-        os.environ["PREFLOOP_SECRET_KEY"] = "only for the bench, never for a server of people"
+        os.environ["PREFLOOP_SECRET_KEY"] = secrets.token_urlsafe(50)
         config = BenchConfig(
             databases=tuple(options["databases"]),
             workers=options["workers"],

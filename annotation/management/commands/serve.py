@@ -25,8 +25,9 @@ class Command(PipelineCommand):
         call_command("migrate", verbosity=0, interactive=False)
         ticket = issue_ticket(options["requester"])
         with running_server(settings.DATABASE_URL or settings.DATABASE_PATH, port=options["port"]) as url:
-            self.stdout.write(f"workers:   {url}/")
-            self.stdout.write(f"requester: {url}/requester/enter/{ticket}/   (for 12 hours)")
+            origin = settings.PUBLIC_ORIGIN if settings.BEHIND_HTTPS else url
+            self.stdout.write(f"workers:   {origin}/")
+            self.stdout.write(f"requester: {origin}/requester/enter/{ticket}/   (for 12 hours)")
             self.stdout.write("Ctrl-C stops it.")
             self.stdout.flush()
             with contextlib.suppress(KeyboardInterrupt):
