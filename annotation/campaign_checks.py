@@ -46,6 +46,6 @@ def _count(
         "items": seen.items,
         "hits": seen.good,
         "assignments_wanted": wanted,
-        "expected_cost_usd": str(wanted * config.reward),
+        "expected_cost_usd": f"{wanted * config.reward:.2f}",
         "expected_hours": round(wanted * template.estimated_seconds / 3600, 2),
     }
