@@ -18,7 +18,7 @@ def active_seconds(page: Page) -> float:
     return float(page.input_value("[name=active_seconds]"))
 
 
-def test_a_choice_and_the_active_time_outlive_a_reload_and_a_closed_tab(visitor: Visitor) -> None:
+def test_a_choice_and_the_active_time_outlive_a_reload_and_a_closed_tab_for_their_worker(visitor: Visitor) -> None:
     visit = visitor()
     page = arrive(visit, PAIRWISE, "drafts ada")
     expect(page.locator(STATUS)).to_be_empty()
@@ -40,9 +40,12 @@ def test_a_choice_and_the_active_time_outlive_a_reload_and_a_closed_tab(visitor:
     again.check("input[value=both_bad]")  # still to be changed
     again.reload()
     expect(again.locator(CHOSEN)).to_have_value("both_bad")
+    another_worker = arrive(visit, PAIRWISE, "drafts dora")
+    expect(another_worker.locator(CHOSEN)).to_have_count(0)
+    expect(another_worker.locator(STATUS)).to_be_empty()
 
 
-@pytest.mark.parametrize("way", ["button.primary", "button[name=skip]", "button[name=stop]"])
+@pytest.mark.parametrize("way", ["button.primary", "button[name=skip]"])
 def test_what_was_sent_or_given_back_leaves_no_draft(visitor: Visitor, way: str) -> None:
     page = arrive(visitor(), PAIRWISE, f"drafts bea {way}")
     page.keyboard.press("t")
@@ -51,14 +54,6 @@ def test_what_was_sent_or_given_back_leaves_no_draft(visitor: Visitor, way: str)
     page.wait_for_url(lambda url: url != address)
     expect(page.locator(CHOSEN)).to_have_count(0)
     assert page.evaluate(DRAFTS) == []
-
-
-def test_another_worker_at_the_same_browser_begins_without_a_draft(visitor: Visitor) -> None:
-    visit = visitor()
-    arrive(visit, PAIRWISE, "drafts cleo").keyboard.press("a")
-    page = arrive(visit, PAIRWISE, "drafts dora")
-    expect(page.locator(CHOSEN)).to_have_count(0)
-    expect(page.locator(STATUS)).to_be_empty()
 
 
 def test_a_draft_holds_answers_alone_and_last_weeks_are_swept_with_no_others(visitor: Visitor) -> None:

@@ -113,7 +113,7 @@ def test_a_worker_needs_nothing_but_the_keyboard(visitor: Visitor, study: Study,
     assert list(stored(study, handle).values()) == [kind.expected] * 2
 
 
-@by_kind
+@pytest.mark.parametrize("kind", [PAIRWISE, RANKING], ids=lambda kind: kind.campaign)
 def test_a_missing_answer_is_asked_for_and_another_can_be_changed(visitor: Visitor, study: Study, kind: Kind) -> None:
     """With the browser's own check off, so that the server asks."""
     handle = f"changes {kind.campaign}"
