@@ -12,16 +12,17 @@ register = template.Library()
 @register.simple_tag
 def prompt_text(task: TaskTemplate, prompt: str, place: str = "", tag: str = "div") -> str:
     """The prompt in the task's layout, escaped. `place` names it for programs that read the page (`data-text`)."""
-    return _render(present_prompt(task.prompt_layout, prompt), place, tag)
+    return _render(task, present_prompt(task.prompt_layout, prompt), place, tag)
 
 
 @register.simple_tag
 def completion_text(task: TaskTemplate, prompt: str, completion: str, place: str = "", tag: str = "div") -> str:
     """The completion in the task's layout; `tag` is "span" where a label holds it."""
     shown = present_completion(task.completion_layout, completion, present_prompt(task.prompt_layout, prompt))
-    return _render(shown, place, tag)
+    return _render(task, shown, place, tag)
 
 
-def _render(shown: ShownText, place: str, tag: str) -> str:
+def _render(task: TaskTemplate, shown: ShownText, place: str, tag: str) -> str:
     part = "p" if tag == "div" else "span"
-    return get_template(shown.partial).render({"text": shown, "place": place, "tag": tag, "part": part})
+    context = {"text": shown, "place": place, "tag": tag, "part": part, "language": task.language}
+    return get_template(shown.partial).render(context)

@@ -1,6 +1,7 @@
 """Workers' pages in several languages: who reads which, and that every catalogue is whole."""
 
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 
 import polib
@@ -10,6 +11,7 @@ from django.urls import reverse
 
 from annotation.management.translations import LOCALES, find_messages, update_catalogues
 from annotation.requesters import issue_ticket
+from annotation.task_templates import template_of
 from tests.annotation.test_worker_pages import MakeCampaign, accept, arrive, open_page
 
 CATALOGUES = sorted(LOCALES.glob("*/LC_MESSAGES/django.po"))
@@ -69,6 +71,51 @@ def test_what_the_campaign_says_is_marked_with_its_own_language(make_campaign: M
     browser = arrive(campaign, HTTP_ACCEPT_LANGUAGE="en")  # type: ignore[arg-type]
     body = browser.get(accept(browser, campaign)).content.decode()
     assert '<html lang="en">' in body and '<legend lang="ko">' in body and '<ol class="guide" lang="ko">' in body
+
+
+class LanguageReader(HTMLParser):
+    """Which language each text of a page is marked with. Void elements have no end and no language."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.languages: dict[str, str | None] = {}
+        self._open: list[tuple[str, str | None]] = [("", None)]
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ("img", "input", "link", "meta"):
+            self._open.append((tag, dict(attrs).get("lang", self._open[-1][1])))
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._open[-1][0] == tag:
+            self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        self.languages[data.strip()] = self._open[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "ours", "texts"),
+    [
+        ("likert", "Send and go on", ["dog 0, run", "A dog 0 runs."]),
+        ("pairwise", "A is better", ["dog 0, park, run", "Slightly", "A park 0 runs & in the dog."]),
+        ("ranking", "1st", ["dog 0, run", "A dog 0 runs in the park."]),
+        ("best_worst", "Worst", ["dog 0, run", "A dog 0 runs in the park."]),
+    ],
+)
+def test_every_text_of_the_campaign_on_a_hits_page_is_in_its_language_and_ours_in_the_pages(
+    make_campaign: MakeCampaign, kind: str, ours: str, texts: list[str]
+) -> None:
+    settings = {"strength_points": 2} if kind == "pairwise" else {}
+    campaign = make_campaign(hits=1, kind=kind, language="ko", **settings)
+    browser = arrive(campaign, HTTP_ACCEPT_LANGUAGE="en")  # type: ignore[arg-type]
+    languages = LanguageReader(browser.get(accept(browser, campaign)).content.decode()).languages
+    template = template_of(campaign.template)
+    asked = [text for question in template.questions for text in (question.text, question.help, *question.labels)]
+    for text in (template.title, template.prompt_label, *asked, *texts):
+        assert (text, languages[text]) == (text, "ko")
+    for text in (ours, "Skip this one", "Instructions and examples"):
+        assert languages[text] == "en"
 
 
 def test_answers_are_the_same_whatever_language_the_page_spoke(make_campaign: MakeCampaign) -> None:

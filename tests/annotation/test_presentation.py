@@ -27,7 +27,7 @@ from annotation.task_templates import Question, TaskTemplate
 
 LAYOUTS = ("plain", "article", "dialogue", "table")
 OUR_TAGS = {"div", "p", "span", "b", "table", "caption", "tbody", "tr", "th", "td"}
-OUR_ATTRIBUTES = {"class", "dir", "data-text", "role", "tabindex", "aria-label", "scope", "colspan", "rowspan"}
+OUR_ATTRIBUTES = {"class", "dir", "lang", "data-text", "role", "tabindex", "aria-label", "scope", "colspan", "rowspan"}
 TAGS = Template(
     "{% load texts %}{% prompt_text task prompt place='prompt' %}"
     "{% for text in completions %}{% completion_text task prompt text place='completion' tag=tag %}{% endfor %}"
@@ -209,11 +209,11 @@ TOTTO = json.dumps(
 def test_a_totto_table_has_headers_spans_and_marks_that_are_not_colour_alone() -> None:
     page = render(TOTTO, prompt_layout="table")
     for part in (
-        '<caption dir="auto">Ann Lee · Career</caption>',
+        '<caption lang="en" dir="auto">Ann Lee · Career</caption>',
         '<th scope="col">Year</th>',
         '<th scope="col" colspan="2">Goals</th>',
         '<th scope="row" rowspan="2">2014</th>',
-        '<td class="lit"><span class="visually-hidden">highlighted: </span>7</td>',
+        '<td class="lit"><span class="visually-hidden" lang="en">highlighted: </span>7</td>',
         '<th scope="col">Cup</th>',  # behind data, so it heads no row
         "★ marks a highlighted cell.",
         'tabindex="0"',

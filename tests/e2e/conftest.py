@@ -6,20 +6,24 @@ import secrets
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, sync_playwright
 
 from annotation.server import running_server
 from tests.annotation.conftest import run_python
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+FRUGAL = ("process-per-site", "renderer-process-limit=1", "disable-gpu")
 QUIET = ("background-networking", "component-update", "sync", "quic")
-WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+WIDE: ViewportSize = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+FILL = "import django; django.setup(); from tests.e2e.study import main; main()"
 ADDRESSES = count(1)
 
 
@@ -48,7 +52,7 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("PREFLOOP_BROWSER") == "required":
             pytest.fail(message)
         pytest.skip(message)
-    arguments = [f"--disable-{name}" for name in QUIET] + ["--no-first-run"]
+    arguments = [f"--disable-{name}" for name in QUIET] + ["--no-first-run", *(f"--{name}" for name in FRUGAL)]
     if os.geteuid() == 0:
         arguments.append("--no-sandbox")  # Chromium's own sandbox does not work for root
     with sync_playwright() as playwright:
@@ -66,11 +70,22 @@ class Study:
     links: dict[str, str]  # what `tests/e2e/study.py` made, by name
 
     def rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-        connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
-        try:
+        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
             return connection.execute(statement, parameters).fetchall()
+
+    @contextmanager
+    def broken_campaign(self, name: str) -> Iterator[None]:
+        """As after a broken restore: its template says nothing, so that pages fail which read it."""
+        ((template,),) = self.rows("SELECT template FROM annotation_campaign WHERE name = ?", name)
+        self._set_template(name, "{}")
+        try:
+            yield
         finally:
-            connection.close()
+            self._set_template(name, template)
+
+    def _set_template(self, name: str, template: str) -> None:
+        with closing(sqlite3.connect(self.database)) as connection, connection:
+            connection.execute("UPDATE annotation_campaign SET template = ? WHERE name = ?", (template, name))
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +93,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterato
     """`browser` comes first: without one nothing is served."""
     database = tmp_path_factory.mktemp("e2e") / "study.sqlite3"
     os.environ.setdefault("PREFLOOP_SECRET_KEY", secrets.token_urlsafe(50))
-    links = json.loads(run_python(database, "-m", "tests.e2e.study"))
+    links = json.loads(run_python(database, "-c", FILL))
     # Each browser context comes from an address of its own, so that the real limits hold.
     environment = {"PREFLOOP_PROXIES": "1", "PREFLOOP_RATE_LIMITS": "enter=2/2,join=3/3"}
     with running_server(database, environment=environment) as url:

@@ -1,130 +1,85 @@
 """Every page at two widths: no accessibility violation, nothing wider than the screen, a clean console."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Browser, Page, ViewportSize
 
 from tests.annotation.addresses import every_address
 from tests.e2e.conftest import PHONE, WIDE, Study, Visit, Visitor
-from tests.e2e.kinds import KINDS, Kind
-from tests.e2e.test_journeys import SEND, arrive, send
+from tests.e2e.pages import NamedPages, requester_pages, worker_pages
 
-AXE = Axe()
 RULES = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     "resultTypes": ["violations"],
 }
 # Colours do not depend on the width, so two looks see both.
-LOOKS = {
-    "1280-light": {"viewport": WIDE, "color_scheme": "light"},
-    "390-dark": {"viewport": PHONE, "color_scheme": "dark", "has_touch": True, "is_mobile": True},
+LOOKS: dict[str, tuple[ViewportSize, Literal["light", "dark"]]] = {
+    "1280-light": (WIDE, "light"),
+    "390-dark": (PHONE, "dark"),
 }
 
 
-def worker_pages(visit: Visit, kind: Kind, look: str) -> Iterator[tuple[str, Page]]:
-    """(name, the page as it stands) along a worker's way."""
-    handle = f"pages {look} {kind.campaign}"
-    page = visit.new_tab()
-    page.goto(f"/c/{kind.campaign}/?worker={handle}")
-    yield f"landing-{kind.campaign}", page
-    page.evaluate("document.querySelector('form.card').noValidate = true")
-    page.click("form.card button")
-    yield f"landing-{kind.campaign}-without-consent", page
-    page.close()
-    page = arrive(visit, kind, handle)
-    yield f"hit-{kind.campaign}", page
-    page.evaluate("document.getElementById('judgment').noValidate = true")
-    page.click(SEND)
-    page.wait_for_selector("[role=alert]")
-    yield f"hit-{kind.campaign}-unanswered", page
-    kind.point(page)
-    page.click("summary")
-    yield f"hit-{kind.campaign}-answered-with-guide", page
-    send(page)
-    page.goto(f"/c/{kind.campaign}/instructions/")
-    yield f"instructions-{kind.campaign}", page
-    page.goto(f"/c/{kind.campaign}/finish/")
-    yield f"finish-{kind.campaign}", page
-    page.goto(f"/c/{kind.campaign}/")
-    yield f"landing-{kind.campaign}-returning", page
-    page.close()
-
-
-def error_pages(visit: Visit) -> Iterator[tuple[str, Page]]:
-    page = visit.new_tab()
-    page.goto("/nowhere/")
-    yield "404", page
-    for _ in range(2):
-        page.goto("/c/invited/enter/guess/")
-    yield "403-link", page
-    page.goto("/c/invited/enter/guess/")
-    yield "429-link", page
-    page.goto("/c/likert/?worker=somebody")
-    page.evaluate("document.querySelector('[name=csrfmiddlewaretoken]').value = 'x'")
-    submit_consent(page)
-    yield "403-form", page
-    page.goto("/c/likert/")
-    page.evaluate("document.querySelector('[name=csrfmiddlewaretoken]').value = 'x'.repeat(200000)")
-    submit_consent(page)
-    yield "413", page
-    for _ in range(4):
-        page.context.clear_cookies()
-        page.goto("/c/likert/?worker=fast")
-        submit_consent(page)
-    yield "429-form", page
-
-
-def submit_consent(page: Page) -> None:
-    page.check("input[name=consent]")
-    page.click("form.card button")
-
-
-def requester_pages(visit: Visit, study: Study) -> Iterator[tuple[str, Page]]:
-    page = visit.new_tab()
-    page.goto("/")
-    yield "home", page
-    page.goto("/requester/login/")
-    page.fill("[name=username]", "rosa")
-    page.fill("[name=password]", "guessed")
-    page.click("form.card button")
-    yield "login-refused", page
-    page.goto(study.links["requester"])
-    yield "dashboard", page
-    for campaign in ("pairwise", "invited"):
-        page.goto(f"/requester/c/{campaign}/")
-        yield f"campaign-{campaign}", page
-
-
 def faults_of(page: Page) -> list[str]:
-    """What axe finds, and text that leaves the screen to the right."""
-    found = AXE.run(page, options=RULES).response["violations"]
-    faults = [f"{each['id']}: {each['nodes'][0]['html'][:120]} ({len(each['nodes'])} times)" for each in found]
-    if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
-        faults.append("the page is wider than the screen")
+    return accessibility_faults(page) + layout_faults(page)
+
+
+def accessibility_faults(page: Page) -> list[str]:
+    """What axe finds."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    found = page.evaluate("options => axe.run(document, options).then((results) => results.violations)", RULES)
+    return [f"{each['id']}: {each['nodes'][0]['html'][:120]} ({len(each['nodes'])} times)" for each in found]
+
+
+def layout_faults(page: Page) -> list[str]:
+    is_wider = page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+    return ["the page is wider than the screen"] if is_wider else []
+
+
+def faults_of_all(
+    pages: NamedPages, folder: Path | None, wide: Callable[[Page], list[str]] = faults_of
+) -> dict[str, list[str]]:
+    """The faults by page and look, `wide` those of the wide one, and a picture of each in `folder`."""
+    faults: dict[str, list[str]] = {}
+    for name, page in pages:
+        for look, (size, colours) in LOOKS.items():
+            page.set_viewport_size(size)
+            page.emulate_media(color_scheme=colours, reduced_motion="reduce")
+            faults[f"{name} {look}"] = (wide if size == WIDE else faults_of)(page)
+            if folder is not None:
+                page.screenshot(path=folder / f"{name}-{look}.png", full_page=True)
+        page.set_viewport_size(WIDE)
     return faults
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_no_page_has_a_fault(visitor: Visitor, study: Study, look: str, request: pytest.FixtureRequest) -> None:
-    folder: Path | None = request.config.getoption("--screenshots", default=None)
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-    faults: dict[str, list[str]] = {}
-    for pages in (
-        *(worker_pages(visitor(**LOOKS[look]), kind, look) for kind in KINDS),
-        error_pages(visitor(**LOOKS[look])),
-        requester_pages(visitor(**LOOKS[look]), study),
-    ):
-        for name, page in pages:
-            if folder is not None:
-                page.screenshot(path=folder / f"{look}-{name}.png", full_page=True)
-            faults[name] = faults_of(page)
+@pytest.fixture
+def folder(request: pytest.FixtureRequest) -> Path | None:
+    """For this test's pictures, if they are wanted."""
+    wanted: Path | None = request.config.getoption("--screenshots", default=None)
+    if wanted is None:
+        return None
+    folder = wanted / request.function.__name__.split("_")[2]
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def test_no_english_page_has_a_fault(visitor: Visitor, folder: Path | None) -> None:
+    faults = faults_of_all(worker_pages(visitor), folder)
+    faults |= faults_of_all(requester_pages(visitor()), folder)
     assert {name: found for name, found in faults.items() if found} == {}
-    assert len(faults) >= 18
+    assert len(faults) >= 80
+
+
+def test_no_korean_page_has_a_fault(visitor: Visitor, folder: Path | None) -> None:
+    """Words are others, elements the same: once by axe, on the narrow screen, is enough."""
+    faults = faults_of_all(worker_pages(lambda: visitor(locale="ko-KR")), folder, wide=layout_faults)
+    assert {name: found for name, found in faults.items() if found} == {}
+    assert len(faults) >= 70
 
 
 def test_a_fault_would_be_seen(browser: Browser, study: Study) -> None:
