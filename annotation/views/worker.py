@@ -143,22 +143,23 @@ def go_to(claimed: Assignment | None, campaign_name: str) -> HttpResponse:
 @never_cache
 @require_GET
 def assignment(request: HttpRequest, campaign_name: str, token: str) -> HttpResponse:
-    found = find_own_assignment(request, campaign_name, token)
+    found, template = find_own_assignment(request, campaign_name, token)
     if found.submitted_at is not None or found.state == Assignment.State.RETURNED:
         return see_other("finish", campaign_name)
-    return render_assignment(request, found, {})
+    return render_assignment(request, found, template, {})
 
 
-def find_own_assignment(request: HttpRequest, campaign_name: str, token: str) -> Assignment:
+def find_own_assignment(request: HttpRequest, campaign_name: str, token: str) -> tuple[Assignment, TaskTemplate]:
     found = find_assignment(campaign_name, token, request.session.get("worker", 0))
     if found is None:
         raise Http404("no such assignment for this worker")
     return found
 
 
-def render_assignment(request: HttpRequest, found: Assignment, errors: Mapping[str, str]) -> HttpResponse:
+def render_assignment(
+    request: HttpRequest, found: Assignment, template: TaskTemplate, errors: Mapping[str, str]
+) -> HttpResponse:
     campaign, content = found.campaign, read_page_content(found)
-    template = template_of(campaign.template)
     texts, answered = content.texts, request.POST
     context = {
         "campaign": campaign,
@@ -189,7 +190,7 @@ def describe_answers(
 ) -> dict[str, object]:
     """What the page of one kind of HIT shows beside the questions: strength, or the cards of a set."""
     if found.campaign.shows_sets:
-        form = set_form(found, template, answered)
+        form = set_form(template, found.shown, found.campaign.allow_tie, answered)
         own_errors = [message for name, message in errors.items() if name in form.fields]
         return {"form": form, "cards": form.cards(texts, errors), "errors": own_errors}
     strength = strength_field(template.questions[0].name)
@@ -212,11 +213,11 @@ def render_guide(template: TaskTemplate, language: str | None) -> str:
 @require_POST
 def submit(request: HttpRequest, campaign_name: str, token: str) -> HttpResponse:
     """Store the answers, claim the next HIT. Sent twice, it answers twice and stores once."""
-    found = find_own_assignment(request, campaign_name, token)
-    answers, form = read_answers(found, request.POST)
+    found, template = find_own_assignment(request, campaign_name, token)
+    answers, form = read_answers(found, template, request.POST)
     comment = read_comment(found.campaign, request.POST)
     if form.errors or comment.errors:
-        return render_assignment(request, found, first_errors(form, comment))
+        return render_assignment(request, found, template, first_errors(form, comment))
     _, claimed = assignments.submit_and_claim(
         found, found.worker, answers, read_active_seconds(request.POST), comment=comment.text
     )
@@ -226,7 +227,7 @@ def submit(request: HttpRequest, campaign_name: str, token: str) -> HttpResponse
 @require_POST
 def skip(request: HttpRequest, campaign_name: str, token: str) -> HttpResponse:
     """Give the HIT back, and go on to another or stop."""
-    found = find_own_assignment(request, campaign_name, token)
+    found, _ = find_own_assignment(request, campaign_name, token)
     assignments.give_back(found)
     if "stop" in request.POST:
         return see_other("finish", campaign_name)
