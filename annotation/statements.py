@@ -39,7 +39,10 @@ SELECT member.letter, completion.text FROM annotation_setmember AS member
 JOIN annotation_completion AS completion ON completion.id = member.completion_id WHERE member.hit_id = %s
 """
 SET_SIZE = "SELECT COUNT(*) FROM annotation_setmember WHERE hit_id = %s"
-HELD = "SELECT * FROM annotation_assignment WHERE campaign_id = %s AND worker_id = %s AND state = 'accepted'"
+HELD = f"""
+SELECT {list_columns(Assignment, "held")} FROM annotation_assignment AS held
+WHERE held.campaign_id = %s AND held.worker_id = %s AND held.state = 'accepted'
+"""
 SUBMIT = """
 UPDATE annotation_assignment SET state = 'submitted', submitted_at = %s, active_seconds = %s
 WHERE id = %s AND state = 'accepted'

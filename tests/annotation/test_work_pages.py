@@ -3,6 +3,8 @@
 import re
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 from django.utils.translation import get_language
 
@@ -79,3 +81,16 @@ def test_a_text_that_looks_like_a_mark_stays_a_text(make_campaign: MakeCampaign,
     item.prompt = "mark-token-0123456789abcdef <b>"
     item.save()
     assert "mark-token-0123456789abcdef &lt;b&gt;" in open_work(campaign, ada)
+
+
+def test_a_cycle_asks_the_database_seven_times(make_campaign: MakeCampaign) -> None:
+    """Each exchange costs about a tenth of a cycle, so one more should be worth it."""
+    campaign = make_campaign(hits=3)
+    browser = arrive(campaign)
+    path = accept(browser, campaign)
+    with CaptureQueriesContext(connection) as opened:
+        browser.get(path)
+    with CaptureQueriesContext(connection) as sent:
+        assert browser.post(f"{path}submit/", {"preference": "left"}).status_code == 303
+    asked = [query["sql"] for query in (*opened, *sent) if "SAVEPOINT" not in query["sql"]]
+    assert len(asked) == 7, asked
