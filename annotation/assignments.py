@@ -105,17 +105,21 @@ def _claim_passed_over(campaign: Campaign, worker: Worker, now: datetime) -> Ass
 def _claim_unlocked(campaign: Campaign, worker: Worker, now: datetime, after: int | None = None) -> Assignment | None:
     """A claim that waits for nobody but the same worker's other tab."""
     leased_until = now + timedelta(minutes=campaign.lease_minutes)
-    held, has_overdue = statements.find_held_or_overdue(campaign, worker, now)
     # Another tab may be submitting it at this moment: then it is held no longer, and perhaps the next one is.
-    while held is not None:
+    while (held := statements.find_held(campaign, worker)) is not None:
         if _renew(held, leased_until):
             return held
-        held, has_overdue = statements.find_held_or_overdue(campaign, worker, now)
+    return _claim_new(campaign, worker, now, after)
+
+
+def _claim_new(campaign: Campaign, worker: Worker, now: datetime, after: int | None) -> Assignment | None:
+    """A claim of a worker who holds no lease."""
     if campaign.state != Campaign.State.OPEN:
         return None
-    if has_overdue:
+    taken = statements.take_open_hit(campaign, worker, after, now)
+    if taken is None:
         expire_leases(campaign, now)
-    taken = statements.take_open_hit(campaign, worker, after)
+        taken = statements.take_open_hit(campaign, worker, after)
     if taken is None:
         return None
     hit_id, hit_key = taken
@@ -124,7 +128,7 @@ def _claim_unlocked(campaign: Campaign, worker: Worker, now: datetime, after: in
         hit_id=hit_id,
         worker=worker,
         accepted_at=now,
-        leased_until=leased_until,
+        leased_until=now + timedelta(minutes=campaign.lease_minutes),
     )
     if campaign.kind == Campaign.Kind.PAIRWISE:
         statements.store_lease(lease, sides=shuffle_letters(campaign.seed, hit_key, 2))
@@ -198,24 +202,31 @@ def submit(
     Work that comes after its lease was taken back counts if the HIT still has a free slot; otherwise it is kept as
     surplus, and paid.
     """
-    now = now or timezone.now()
+    return _submit(assignment, answers, active_seconds, now or timezone.now(), comment)[0]
+
+
+def _submit(
+    assignment: Assignment, answers: Sequence[Answer], active_seconds: float | None, now: datetime, comment: str
+) -> tuple[Receipt, bool]:
+    """The receipt, and whether the assignment was the lease that the worker held."""
     # Nobody was active for longer than they had the page.
     elapsed = max(0.0, (now - assignment.accepted_at).total_seconds())
     active_seconds = elapsed if active_seconds is None else min(active_seconds, elapsed)
     receipt = Receipt(assignment.token, assignment.kind, now)
     # Of submissions that arrive together, one changes this row; the others find it changed.
-    if not statements.mark_submitted(assignment, now, active_seconds):
+    was_held = statements.mark_submitted(assignment, now, active_seconds)
+    if not was_held:
         # `of`: the campaign's row is read along, and to lock that would hold up every claim of the campaign.
         locked = Assignment.objects.select_for_update(of=("self",), no_key=True)
         current = locked.select_related("campaign").get(pk=assignment.pk)
         if current.submitted_at is not None:
-            return Receipt(current.token, current.kind, current.submitted_at)
+            return Receipt(current.token, current.kind, current.submitted_at), False
         receipt = Receipt(current.token, _submit_late(current, now, active_seconds), now)
     judgments = [(a.question, a.value, a.choice, a.strength, a.ranking) for a in answers]
     statements.store_judgments(assignment, judgments)
     if comment:
         Comment.objects.create(assignment_id=assignment.pk, text=comment)
-    return receipt
+    return receipt, was_held
 
 
 def _submit_late(current: Assignment, now: datetime, active_seconds: float) -> str:
@@ -252,8 +263,10 @@ def submit_and_claim(
 
     def cycle() -> tuple[Receipt, Assignment | None]:
         # Done again after a conflict, the submission is made again too: a savepoint around each claim costs more.
-        receipt = submit(assignment, answers, active_seconds, now, comment)
-        return receipt, _claim_unlocked(assignment.campaign, worker, now, after=assignment.hit_id)
+        receipt, was_held = _submit(assignment, answers, active_seconds, now, comment)
+        # Nobody holds two leases, so who has just handed in theirs holds none, and is not asked.
+        claim_next = _claim_new if was_held else _claim_unlocked
+        return receipt, claim_next(assignment.campaign, worker, now, assignment.hit_id)
 
     receipt, claimed = _in_turn(cycle)
     # Waiting for others comes after the commit, so that nobody waits for this submission meanwhile.

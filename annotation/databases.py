@@ -12,6 +12,7 @@ SCHEMES = ("postgres", "postgresql")
 # What may follow the question mark: libpq's words, handed on as they are.
 OPTIONS = ("host", "sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "application_name")
 LOCK_TIMEOUT_MS, IDLE_TIMEOUT_MS = 30_000, 300_000
+PREPARED_FROM = 5  # executions, psycopg's own default, which Django switches off
 
 
 def sqlite_settings(path: Path) -> dict[str, Any]:
@@ -36,6 +37,8 @@ def postgres_settings(url: str) -> dict[str, Any]:
 
     A connection stays with its thread; each request tries it first, so that a restart of the server costs nobody a
     page. Nobody waits longer than 30 s for a lock, and a client that went away in a transaction holds none for long.
+    What a connection has asked five times it has the server prepare: to plan a worker's statements took longer than to
+    run them. That needs parameters that are sent apart from the statement, at most 65,535 of them.
     """
     from psycopg import IsolationLevel
 
@@ -53,6 +56,8 @@ def postgres_settings(url: str) -> dict[str, Any]:
         "OPTIONS": given
         | {
             "isolation_level": IsolationLevel.READ_COMMITTED,
+            "server_side_binding": True,
+            "prepare_threshold": PREPARED_FROM,
             "options": f"-c lock_timeout={LOCK_TIMEOUT_MS} -c idle_in_transaction_session_timeout={IDLE_TIMEOUT_MS}",
         },
     }

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from annotation.assignments import Answer
 from annotation.models import Assignment, Campaign
 from annotation.ranking_forms import BestWorstForm, RankingForm
-from annotation.task_templates import TaskTemplate, template_of
+from annotation.task_templates import TaskTemplate
 
 LONGEST_COMMENT = 2000  # characters
 
@@ -97,24 +97,29 @@ def strength_field(question: str) -> str:
 AnswerForm = RatingForm | ComparisonForm | RankingForm | BestWorstForm
 
 
-def read_answers(assignment: Assignment, data: Mapping[str, Any]) -> tuple[list[Answer], AnswerForm]:
+def read_answers(
+    assignment: Assignment, template: TaskTemplate, data: Mapping[str, Any]
+) -> tuple[list[Answer], AnswerForm]:
     """The answers sent for `assignment`, empty if the form has errors, and the form that holds them."""
-    campaign, template = assignment.campaign, template_of(assignment.campaign.template)
+    campaign = assignment.campaign
     if campaign.kind == Campaign.Kind.LIKERT:
         ratings = RatingForm(template, data)
         return (ratings.answers() if ratings.is_valid() else []), ratings
     if campaign.kind == Campaign.Kind.PAIRWISE:
         comparison = ComparisonForm(campaign, template, data)
         return (comparison.answers(assignment.left) if comparison.is_valid() else []), comparison
-    ranking = set_form(assignment, template, data)
+    ranking = set_form(template, assignment.shown, campaign.allow_tie, data)
     return (ranking.answers() if ranking.is_valid() else []), ranking
 
 
-def set_form(assignment: Assignment, template: TaskTemplate, data: Mapping[str, Any]) -> RankingForm | BestWorstForm:
-    question, campaign = template.questions[0].name, assignment.campaign
-    if campaign.kind == Campaign.Kind.RANKING:
-        return RankingForm(question, assignment.shown, campaign.allow_tie, data)
-    return BestWorstForm(question, assignment.shown, data)
+def set_form(
+    template: TaskTemplate, shown: str, allow_tie: bool, data: Mapping[str, Any]
+) -> RankingForm | BestWorstForm:
+    """The form about the completions with the letters `shown`, in that order."""
+    question = template.questions[0].name
+    if template.kind == Campaign.Kind.RANKING:
+        return RankingForm(question, shown, allow_tie, data)
+    return BestWorstForm(question, shown, data)
 
 
 def read_comment(campaign: Campaign, data: Mapping[str, Any]) -> CommentForm:

@@ -21,7 +21,9 @@ CARD_NAMES = "ABCDEF"
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One completion on the page: `name` is what the page calls it, `chosen` the place that it was given."""
+    """One completion on the page: `name` is what the page calls it, `text` its markup, `chosen` the place that it was
+    given.
+    """
 
     number: str
     name: str
@@ -29,11 +31,6 @@ class Card:
     field: str = ""
     chosen: str = ""
     error: str = ""
-
-    @property
-    def place(self) -> str:
-        """What programs that read the page call its text."""
-        return f"completion-{self.number}"
 
 
 class RankingForm(forms.Form):

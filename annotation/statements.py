@@ -12,13 +12,18 @@ from typing import Any
 from django.db import connection
 
 from annotation.models import Assignment, Campaign, Worker
+from annotation.stored_rows import build, list_columns
+from annotation.task_templates import TaskTemplate, parse_template
 
-ASSIGNMENT = """
-SELECT own.*, worker.handle AS worker_handle
-FROM annotation_assignment AS own JOIN annotation_worker AS worker ON worker.id = own.worker_id
-WHERE own.token = %s AND own.worker_id = %s
+# The template comes as its text: nobody has to parse it who knows that text already.
+OWN_ASSIGNMENT = f"""
+SELECT {list_columns(Assignment, "own")}, {list_columns(Campaign, "campaign", without="template")},
+       worker.handle, CAST(campaign.template AS text)
+FROM annotation_assignment AS own
+JOIN annotation_campaign AS campaign ON campaign.id = own.campaign_id
+JOIN annotation_worker AS worker ON worker.id = own.worker_id
+WHERE own.token = %s AND own.worker_id = %s AND campaign.name = %s
 """
-CAMPAIGN = "SELECT * FROM annotation_campaign WHERE id = %s"
 PAGE = """
 SELECT hit.key, item.prompt, a.text, b.text,
        (SELECT COUNT(*) FROM annotation_assignment AS own
@@ -34,14 +39,9 @@ SELECT member.letter, completion.text FROM annotation_setmember AS member
 JOIN annotation_completion AS completion ON completion.id = member.completion_id WHERE member.hit_id = %s
 """
 SET_SIZE = "SELECT COUNT(*) FROM annotation_setmember WHERE hit_id = %s"
-HELD = "SELECT * FROM annotation_assignment WHERE campaign_id = %s AND worker_id = %s AND state = 'accepted'"
-# Both questions at once, as the answer is mostly: neither.
-HELD_OR_OVERDUE = """
-SELECT * FROM annotation_assignment WHERE campaign_id = %s AND state = 'accepted' AND worker_id = %s
-UNION ALL
-SELECT * FROM (
-    SELECT * FROM annotation_assignment WHERE campaign_id = %s AND state = 'accepted' AND leased_until < %s
-    ORDER BY leased_until LIMIT 1) AS overdue
+HELD = f"""
+SELECT {list_columns(Assignment, "held")} FROM annotation_assignment AS held
+WHERE held.campaign_id = %s AND held.worker_id = %s AND held.state = 'accepted'
 """
 SUBMIT = """
 UPDATE annotation_assignment SET state = 'submitted', submitted_at = %s, active_seconds = %s
@@ -63,9 +63,14 @@ FROM annotation_hit AS hit WHERE hit.campaign_id = %s AND hit.free_slots > 0 AND
 # take is passed over.
 TAKE_FIRST_OPEN_HIT = f"""
 UPDATE annotation_hit SET free_slots = free_slots - 1 WHERE id = (
-    SELECT hit.id {OPEN_TO} {{after}} ORDER BY hit.position, hit.id LIMIT 1 {{lock}}) RETURNING id, key
+    SELECT hit.id {OPEN_TO} {{conditions}} ORDER BY hit.position, hit.id LIMIT 1 {{lock}}) RETURNING id, key
 """
 AFTER = "AND hit.position > (SELECT position FROM annotation_hit AS last WHERE last.id = %s)"
+# Asked in passing, as the answer is mostly: none.
+NONE_OVERDUE = """AND NOT EXISTS (
+    SELECT 1 FROM annotation_assignment AS overdue
+    WHERE overdue.campaign_id = %s AND overdue.state = 'accepted' AND overdue.leased_until < %s)
+"""
 # Work that a claim could come by: a HIT with a free slot, or with a lease that has run out.
 FIND_WORK = f"""
 SELECT id FROM (SELECT hit.id {OPEN_TO} ORDER BY hit.position, hit.id LIMIT 1) AS open_hit
@@ -106,15 +111,19 @@ class PageContent:
     hits_done: int
 
 
-def find_assignment(campaign_name: str, token: str, worker_id: int) -> Assignment | None:
-    """An assignment with its campaign and worker; None if it is not this worker's, or of another campaign."""
-    found: Any = next(iter(Assignment.objects.raw(ASSIGNMENT, [token, worker_id])), None)
-    if found is None:
+def find_assignment(campaign_name: str, token: str, worker_id: int) -> tuple[Assignment, TaskTemplate] | None:
+    """An assignment with its campaign and worker, and the campaign's template; None if it is not this worker's, or of
+    another campaign.
+    """
+    rows = _rows(OWN_ASSIGNMENT, token, worker_id, campaign_name)
+    if not rows:
         return None
-    found.campaign = Campaign.objects.raw(CAMPAIGN, [found.campaign_id])[0]
+    *stored, handle, template = rows[0]
+    found, rest = build(Assignment, stored)
+    found.campaign, _ = build(Campaign, rest, without="template")
     # Of the worker, a cycle needs no more than this.
-    found.worker = Worker(pk=worker_id, handle=found.worker_handle)
-    return found if found.campaign.name == campaign_name else None
+    found.worker = Worker(pk=worker_id, handle=handle)
+    return found, parse_template(template)
 
 
 def read_page_content(assignment: Assignment) -> PageContent:
@@ -133,14 +142,6 @@ def read_page_content(assignment: Assignment) -> PageContent:
 
 def find_held(campaign: Campaign, worker: Worker) -> Assignment | None:
     return next(iter(Assignment.objects.raw(HELD, [campaign.pk, worker.pk])), None)
-
-
-def find_held_or_overdue(campaign: Campaign, worker: Worker, now: datetime) -> tuple[Assignment | None, bool]:
-    """The lease that the worker holds, and whether there is one of anybody that has run out."""
-    parameters = [campaign.pk, worker.pk, campaign.pk, _moment(now)]
-    found = list(Assignment.objects.raw(HELD_OR_OVERDUE, parameters))
-    held = next((lease for lease in found if lease.worker_id == worker.pk), None)
-    return held, any(lease.leased_until < now for lease in found)
 
 
 def mark_submitted(assignment: Assignment, now: datetime, active_seconds: float) -> bool:
@@ -182,18 +183,24 @@ def list_overdue(campaign: Campaign, now: datetime) -> list[tuple[int, int]]:
     return _rows(OVERDUE.format(lock=lock), campaign.pk, _moment(now))
 
 
-def take_open_hit(campaign: Campaign, worker: Worker, after: int | None) -> tuple[int, str] | None:
+def take_open_hit(
+    campaign: Campaign, worker: Worker, after: int | None, none_overdue_at: datetime | None = None
+) -> tuple[int, str] | None:
     """Take a place on the first HIT that has one and that the worker has not met; its id and key.
 
     With the HIT that the worker has just done, the search begins there: all before it were met or full when they
     passed. Only if there is nothing ahead does it begin anew, so a long day's last claim costs what the first did.
+    With a moment, nothing is taken if a lease of the campaign has run out by then.
     """
+    conditions, parameters = "", [campaign.pk, worker.pk]
+    if none_overdue_at is not None:
+        conditions, parameters = NONE_OVERDUE, [*parameters, campaign.pk, _moment(none_overdue_at)]
     lock = "FOR NO KEY UPDATE SKIP LOCKED" if passes_over_locked_rows() else ""
     rows: list[tuple[int, str]] = []
     if after is not None:
-        rows = _rows(TAKE_FIRST_OPEN_HIT.format(after=AFTER, lock=lock), campaign.pk, worker.pk, after)
+        rows = _rows(TAKE_FIRST_OPEN_HIT.format(conditions=conditions + AFTER, lock=lock), *parameters, after)
     if not rows:
-        rows = _rows(TAKE_FIRST_OPEN_HIT.format(after="", lock=lock), campaign.pk, worker.pk)
+        rows = _rows(TAKE_FIRST_OPEN_HIT.format(conditions=conditions, lock=lock), *parameters)
     return rows[0] if rows else None
 
 

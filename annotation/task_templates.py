@@ -125,11 +125,12 @@ def load_template(task: str) -> TaskTemplate:
 
 def template_of(content: Mapping[str, Any]) -> TaskTemplate:
     """The template that a campaign keeps as JSON."""
-    return _parse(json.dumps(content))
+    return parse_template(json.dumps(content))
 
 
 @lru_cache(maxsize=64)
-def _parse(text: str) -> TaskTemplate:
+def parse_template(text: str) -> TaskTemplate:
+    """The template that `text`, its JSON, describes; the same object as long as the text is the same."""
     return build_config(TaskTemplate, json.loads(text), source="campaign template")
 
 

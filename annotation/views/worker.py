@@ -4,37 +4,27 @@ Every change is a POST answered by 303, so that a reload repeats nothing. A subm
 a whole cycle is one POST and one GET.
 """
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping
 
 from django.forms import BaseForm
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.middleware.csrf import get_token
 from django.shortcuts import get_object_or_404, render
-from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from annotation import assignments
 from annotation.arrivals import is_admitted, remember_arrival, remember_invitation, worker_in, worker_of_session
 from annotation.doors import count_refused_link
-from annotation.forms import (
-    LONGEST_COMMENT,
-    ConsentForm,
-    read_active_seconds,
-    read_answers,
-    read_comment,
-    set_form,
-    strength_field,
-)
+from annotation.forms import ConsentForm, read_active_seconds, read_answers, read_comment
 from annotation.invitations import is_handle, read_ticket
 from annotation.models import Assignment, Campaign, Participation, Worker
 from annotation.qualification_attempts import NotQualifiedError, may_work
-from annotation.queries import Earnings, count_earnings
-from annotation.reading_time import idle_limit_seconds
-from annotation.statements import find_assignment, read_page_content
+from annotation.queries import count_earnings
+from annotation.statements import find_assignment
 from annotation.task_templates import TaskTemplate, template_of
+from annotation.work_pages import render_work_page
 
 
 def see_other(name: str, *arguments: str) -> HttpResponseRedirect:
@@ -143,59 +133,24 @@ def go_to(claimed: Assignment | None, campaign_name: str) -> HttpResponse:
 @never_cache
 @require_GET
 def assignment(request: HttpRequest, campaign_name: str, token: str) -> HttpResponse:
-    found = find_own_assignment(request, campaign_name, token)
+    found, template = find_own_assignment(request, campaign_name, token)
     if found.submitted_at is not None or found.state == Assignment.State.RETURNED:
         return see_other("finish", campaign_name)
-    return render_assignment(request, found, {})
+    return render_assignment(request, found, template, {})
 
 
-def find_own_assignment(request: HttpRequest, campaign_name: str, token: str) -> Assignment:
+def find_own_assignment(request: HttpRequest, campaign_name: str, token: str) -> tuple[Assignment, TaskTemplate]:
     found = find_assignment(campaign_name, token, request.session.get("worker", 0))
     if found is None:
         raise Http404("no such assignment for this worker")
     return found
 
 
-def render_assignment(request: HttpRequest, found: Assignment, errors: Mapping[str, str]) -> HttpResponse:
-    campaign, content = found.campaign, read_page_content(found)
-    template = template_of(campaign.template)
-    texts, answered = content.texts, request.POST
-    context = {
-        "campaign": campaign,
-        "template": template,
-        "guide": render_guide(template, get_language()),
-        "assignment": found,
-        "hit_key": content.hit_key,
-        "prompt": content.prompt,
-        "texts": texts,
-        "questions": [(q, answered.get(q.name, ""), errors.get(q.name)) for q in template.questions],
-        "has_errors": bool(errors),
-        "earnings": Earnings(content.hits_done, campaign.reward_per_hit),
-        "idle_seconds": idle_limit_seconds(template, content.prompt, texts),
-    }
-    if campaign.ask_comment:
-        context |= {"comment": answered.get("comment", ""), "longest_comment": LONGEST_COMMENT}
-        context |= {"comment_error": errors.get("comment")}
-    context |= describe_answers(found, template, texts, answered, errors)
-    return render(request, f"annotation/{campaign.kind}.html", context, status=422 if errors else 200)
-
-
-def describe_answers(
-    found: Assignment,
-    template: TaskTemplate,
-    texts: Sequence[str],
-    answered: Mapping[str, str],
-    errors: Mapping[str, str],
-) -> dict[str, object]:
-    """What the page of one kind of HIT shows beside the questions: strength, or the cards of a set."""
-    if found.campaign.shows_sets:
-        form = set_form(found, template, answered)
-        own_errors = [message for name, message in errors.items() if name in form.fields]
-        return {"form": form, "cards": form.cards(texts, errors), "errors": own_errors}
-    strength = strength_field(template.questions[0].name)
-    # Where it was not asked for, it is taken back: a radio, once chosen, cannot be unchosen without JavaScript.
-    kept = "" if strength in errors else answered.get(strength, "")
-    return {"strength": {"field": strength, "chosen": kept, "error": errors.get(strength)}}
+def render_assignment(
+    request: HttpRequest, found: Assignment, template: TaskTemplate, errors: Mapping[str, str]
+) -> HttpResponse:
+    page = render_work_page(found, template, get_token(request), request.POST, errors)
+    return HttpResponse(page, status=422 if errors else 200)
 
 
 def first_errors(*forms: BaseForm) -> dict[str, str]:
@@ -203,20 +158,14 @@ def first_errors(*forms: BaseForm) -> dict[str, str]:
     return {name: str(messages[0]) for form in forms for name, messages in form.errors.items()}
 
 
-@lru_cache(maxsize=64)
-def render_guide(template: TaskTemplate, language: str | None) -> str:
-    """Instructions and examples are the same on every page of a campaign in `language`, which is the active one."""
-    return render_to_string("annotation/_guide.html", {"template": template})
-
-
 @require_POST
 def submit(request: HttpRequest, campaign_name: str, token: str) -> HttpResponse:
     """Store the answers, claim the next HIT. Sent twice, it answers twice and stores once."""
-    found = find_own_assignment(request, campaign_name, token)
-    answers, form = read_answers(found, request.POST)
+    found, template = find_own_assignment(request, campaign_name, token)
+    answers, form = read_answers(found, template, request.POST)
     comment = read_comment(found.campaign, request.POST)
     if form.errors or comment.errors:
-        return render_assignment(request, found, first_errors(form, comment))
+        return render_assignment(request, found, template, first_errors(form, comment))
     _, claimed = assignments.submit_and_claim(
         found, found.worker, answers, read_active_seconds(request.POST), comment=comment.text
     )
@@ -226,7 +175,7 @@ def submit(request: HttpRequest, campaign_name: str, token: str) -> HttpResponse
 @require_POST
 def skip(request: HttpRequest, campaign_name: str, token: str) -> HttpResponse:
     """Give the HIT back, and go on to another or stop."""
-    found = find_own_assignment(request, campaign_name, token)
+    found, _ = find_own_assignment(request, campaign_name, token)
     assignments.give_back(found)
     if "stop" in request.POST:
         return see_other("finish", campaign_name)

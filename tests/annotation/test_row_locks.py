@@ -234,10 +234,11 @@ def test_a_claim_reads_the_first_open_hit_and_no_more(make_campaign: MakeCampaig
     campaign = make_campaign(hits=2000)
     for _ in range(20):
         submit(claim(campaign, ada), VOTE)  # type: ignore[arg-type]
-    statement = statements.TAKE_FIRST_OPEN_HIT.format(after=after, lock="FOR NO KEY UPDATE SKIP LOCKED")
+    conditions = statements.NONE_OVERDUE + after
+    statement = statements.TAKE_FIRST_OPEN_HIT.format(conditions=conditions, lock="FOR NO KEY UPDATE SKIP LOCKED")
     last = [Assignment.objects.latest("pk").hit_id] if after else []
     with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN {statement}", [campaign.pk, ada.pk, *last])
+        cursor.execute(f"EXPLAIN {statement}", [campaign.pk, ada.pk, campaign.pk, timezone.now(), *last])
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "Index Scan using hit_open" in plan
     assert not any(word in plan for word in ("Join", "Sort", "Bitmap", "Seq Scan")), plan
