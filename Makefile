@@ -46,6 +46,7 @@ check: setup
 bench: setup
 	$(RUN) manage.py bench_annotation
 	$(RUN) manage.py bench_training
+	$(RUN) manage.py bench_agreement
 
 serve: setup
 	PREFLOOP_DATABASE=$(SERVE_DATABASE) $(RUN) manage.py serve --port $(SERVE_PORT)

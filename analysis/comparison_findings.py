@@ -5,11 +5,13 @@ import dataclasses
 import pandas as pd
 from scipy import stats
 
-from analysis.agreement import count_ratings, resample
+from analysis.agreement import resample
+from analysis.agreement_findings import categorical_findings, tabulate_alpha_without_workers
 from analysis.findings import Chapter, Finding, NamedFigure, alpha_finding, is_significant
 from analysis.intervals import wilson_interval
 from analysis.plots import figure_style, plot_position_bias, plot_win_rates
 from analysis.preferences import BinomialResult, SignFlipResult, WinCounts, binomial_test, sign_flip_test, win_counts
+from analysis.rating_counts import count_ratings
 from analysis.results import NAN, format_interval, format_number, format_p
 
 VOTES = {"a": -1.0, "b": 1.0, "tie": 0.0, "both_bad": 0.0}
@@ -59,8 +61,8 @@ def describe_matchup(matchup: Matchup, *, seed: int, draws: int, flips: int) -> 
     flip = sign_flip_test(votes, unit="item", vote="vote", seed=seed, flips=flips, draws=draws)
     binomial = binomial_test(counts)
     findings = [_sign_flip_finding(flip, matchup), _binomial_finding(binomial, matchup)]
-    findings += _agreement_findings(matchup, counts, seed=seed, draws=draws)
-    return Chapter(matchup.title, tuple(findings), {}, ())
+    agreement, tables = _describe_agreement(matchup, counts, seed=seed, draws=draws)
+    return Chapter(matchup.title, (*findings, *agreement), tables, ())
 
 
 def tabulate_wins(matchups: list[Matchup]) -> pd.DataFrame:
@@ -165,14 +167,17 @@ def _binomial_finding(binomial: BinomialResult, matchup: Matchup) -> Finding:
     )
 
 
-def _agreement_findings(matchup: Matchup, counts: WinCounts, *, seed: int, draws: int) -> list[Finding]:
+def _describe_agreement(
+    matchup: Matchup, counts: WinCounts, *, seed: int, draws: int
+) -> tuple[list[Finding], dict[str, pd.DataFrame]]:
     """Nominal alpha on a and b, never on left and right; with ties also over all choices."""
     again = matchup.votes.duplicated(["pair", "worker"])
     first_votes = matchup.votes[~again]
     repeated = (f"{int(again.sum())} repeated votes left out of alpha",) if again.any() else ()
     decided = first_votes[first_votes["choice"].isin(["a", "b"])]
     kinds = [("", decided)] + ([(" (ties as a category)", first_votes)] if counts.ties else [])
-    findings = []
+    findings: list[Finding] = []
+    tables: dict[str, pd.DataFrame] = {}
     for suffix, votes in kinds:
         if votes.empty:
             continue
@@ -180,8 +185,13 @@ def _agreement_findings(matchup: Matchup, counts: WinCounts, *, seed: int, draws
             votes, unit="pair", rater="worker", value="choice", level="nominal", order=tuple(VOTES), cluster="item"
         )
         agreement = resample(counted, seed=seed, draws=draws)
-        findings.append(alpha_finding(agreement, subject=matchup.title + suffix, extra_warnings=repeated))
-    return findings
+        subject = matchup.title + suffix
+        findings.append(alpha_finding(agreement, subject=subject, extra_warnings=repeated))
+        findings += categorical_findings(votes, unit="pair", value="choice", subject=subject, seed=seed, draws=draws)
+        tables[f"{subject}_alpha_without_workers"] = tabulate_alpha_without_workers(
+            votes, agreement, unit="pair", value="choice"
+        )
+    return findings, tables
 
 
 def describe_position_bias(comparisons: pd.DataFrame) -> Chapter:

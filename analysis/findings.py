@@ -7,10 +7,9 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.agreement import Agreement
-from analysis.results import NAN, Estimate, format_interval, format_number
+from analysis.agreement import Agreement, read_alpha
+from analysis.results import NAN, Estimate
 
-ALPHA_RELIABLE, ALPHA_TENTATIVE = 0.8, 0.667  # Krippendorff 2004, "Reliability in Content Analysis"
 SIGNIFICANCE = 0.05
 
 
@@ -58,11 +57,9 @@ class Chapter:
 
 def alpha_finding(agreement: Agreement, *, subject: str, extra_warnings: tuple[str, ...] = ()) -> Finding:
     """Alpha in words, by Krippendorff's guides."""
-    warnings = list(extra_warnings)
+    warnings = [*extra_warnings, *agreement.warnings]
     if agreement.reason:
         warnings.append(f"alpha is not defined: {agreement.reason}")
-    if agreement.undefined_share > 0.05:
-        warnings.append(f"alpha was undefined in {agreement.undefined_share:.0%} of the bootstrap draws")
     return Finding(
         name=f"alpha_{agreement.level}",
         subject=subject,
@@ -76,27 +73,9 @@ def alpha_finding(agreement: Agreement, *, subject: str, extra_warnings: tuple[s
         seed=agreement.seed,
         draws=agreement.draws,
         warnings=tuple(warnings),
-        reading=_read_alpha(agreement, subject),
+        reading=read_alpha(agreement, subject),
         details={"ratings_used": agreement.ratings_used, "undefined_share": agreement.undefined_share},
     )
-
-
-def _read_alpha(agreement: Agreement, subject: str) -> str:
-    if agreement.reason:
-        return f"Agreement on {subject} is not defined: {agreement.reason}."
-    value = format_number(agreement.estimate, 2)
-    interval = format_interval(agreement.low, agreement.high, 2)
-    return f"Workers agree on {subject} with {agreement.level} alpha = {value} {interval}: {_judge_alpha(agreement)}."
-
-
-def _judge_alpha(agreement: Agreement) -> str:
-    if agreement.estimate >= ALPHA_RELIABLE:
-        return "reliable by Krippendorff's guide (.8)"
-    if agreement.estimate >= ALPHA_TENTATIVE:
-        return "enough for tentative conclusions (.667 to .8)"
-    if agreement.low > 0:
-        return "above chance but below .667, so single answers are noisy and only averages over items carry weight"
-    return "not clearly above chance"
 
 
 def mean_finding(name: str, subject: str, estimate: Estimate, reading: str) -> Finding:

@@ -2,7 +2,13 @@
 
 import pandas as pd
 
-from analysis.agreement import Agreement, Level, count_ratings, resample
+from analysis.agreement import Agreement, resample
+from analysis.agreement_findings import (
+    categorical_findings,
+    icc_findings,
+    tabulate_alpha_by_system,
+    tabulate_alpha_without_workers,
+)
 from analysis.findings import Chapter, Finding, NamedFigure, alpha_finding, is_significant, mean_finding
 from analysis.groups import (
     AnovaResult,
@@ -14,6 +20,7 @@ from analysis.groups import (
     tukey_hsd,
 )
 from analysis.plots import figure_style, plot_alpha, plot_differences, plot_likert
+from analysis.rating_counts import Level, count_ratings
 from analysis.results import NAN, Estimate, format_interval, format_number, format_p
 
 LARGEST_STACKED_SCALE = 10  # more values than this do not make readable bars
@@ -24,15 +31,19 @@ def describe_question(
 ) -> Chapter:
     """All findings on one question. ratings: columns hit, item, system, worker, value, scale_min, scale_max."""
     rated = ratings[ratings["question"] == question]
-    agreements, repeated = measure_agreement(rated, seed=seed, draws=draws)
+    first_ratings, repeated = drop_repeated(rated)
+    agreements = measure_agreement(first_ratings, seed=seed, draws=draws)
     means = group_means(rated, group="system", value="value", cluster="item", seed=seed, draws=draws)
     means = dict(sorted(means.items(), key=lambda entry: -entry[1].estimate))
     findings = [alpha_finding(agreement, subject=question, extra_warnings=repeated) for agreement in agreements]
+    findings += categorical_findings(first_ratings, unit="hit", value="value", subject=question, seed=seed, draws=draws)
+    findings += icc_findings(first_ratings, unit="hit", value="value", subject=question)
     findings += [
         mean_finding("mean_rating", f"{question}: {name}", mean, _read_mean(question, name, mean))
         for name, mean in means.items()
     ]
     tables = {f"{question}_means": _tabulate_means(means)}
+    tables |= _break_down_alpha(first_ratings, agreements[0], question, seed=seed, draws=draws)
     figures = _draw_means(rated, question, means)
     if len(means) > 1:
         anova = anova_one_way(rated, group="system", value="value")
@@ -46,17 +57,29 @@ def describe_question(
     return Chapter(title, tuple(findings), tables, tuple(figures), introduction)
 
 
-def measure_agreement(rated: pd.DataFrame, *, seed: int, draws: int) -> tuple[list[Agreement], tuple[str, ...]]:
-    """Ordinal and interval alpha over HITs, items resampled; of a worker's repeated ratings the first counts."""
+def drop_repeated(rated: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Of a worker's repeated ratings of a HIT the first; and a warning if there are any."""
     again = rated.duplicated(["hit", "worker"])
-    first_ratings = rated[~again]
+    return rated[~again], (f"{int(again.sum())} repeated ratings left out of alpha",) if again.any() else ()
+
+
+def measure_agreement(first_ratings: pd.DataFrame, *, seed: int, draws: int) -> list[Agreement]:
+    """Ordinal and interval alpha over HITs, items resampled."""
     levels: tuple[Level, ...] = ("ordinal", "interval")
     columns = {"unit": "hit", "rater": "worker", "value": "value", "cluster": "item"}
-    agreements = [
-        resample(count_ratings(first_ratings, level=level, **columns), seed=seed, draws=draws) for level in levels
-    ]
-    warnings = (f"{int(again.sum())} repeated ratings left out of alpha",) if again.any() else ()
-    return agreements, warnings
+    return [resample(count_ratings(first_ratings, level=level, **columns), seed=seed, draws=draws) for level in levels]
+
+
+def _break_down_alpha(
+    first_ratings: pd.DataFrame, whole: Agreement, question: str, *, seed: int, draws: int
+) -> dict[str, pd.DataFrame]:
+    columns = {"unit": "hit", "value": "value"}
+    return {
+        f"{question}_alpha_by_system": tabulate_alpha_by_system(
+            first_ratings, level=whole.level, seed=seed, draws=draws, **columns
+        ),
+        f"{question}_alpha_without_workers": tabulate_alpha_without_workers(first_ratings, whole, **columns),
+    }
 
 
 def draw_agreement(chapters: list[Chapter]) -> NamedFigure:

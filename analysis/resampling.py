@@ -7,18 +7,23 @@ Percentile intervals (Efron & Tibshirani 1993, chapter 13).
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from analysis.results import NAN, Estimate
 
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]
+Columns: TypeAlias = "Floats | sparse.csr_array"  # (K, C): what each cluster adds to C sums
 
 DRAWS = 1000
 CONFIDENCE = 0.95
 LARGEST_BLOCK = 4_000_000  # weights held at once, 32 MB
+FEWEST_CLUSTERS = 20  # with fewer, percentile intervals are clearly too narrow
+LARGEST_UNDEFINED_SHARE = 0.05
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,9 +37,55 @@ class Percentiles:
 
 def cluster_counts(clusters: int, draws: int, generator: np.random.Generator) -> NDArray[np.int64]:
     """How often each cluster is drawn: (D, K), every row a multinomial over K equally likely clusters."""
-    chosen = generator.integers(clusters, size=(draws, clusters))
-    chosen += np.arange(draws)[:, None] * clusters
-    return np.bincount(chosen.ravel(), minlength=draws * clusters).reshape(draws, clusters)
+    counts = np.empty((draws, clusters), dtype=np.int64)
+    # A draw at a time stays in the processor's cache.
+    for row in counts:
+        row[:] = np.bincount(generator.integers(clusters, size=clusters), minlength=clusters)
+    return counts
+
+
+def resample_sums(
+    columns: Columns, repeats: NDArray[np.int64], statistic: Statistic, *, seed: int, draws: int
+) -> Floats:
+    """The statistic (D,) of bootstrap draws, where it is a function of sums over clusters: (D, C) to (D,).
+
+    columns (K, C): distinct rows of what a cluster adds; repeats (K,): how many clusters have each row.
+    """
+    generator = np.random.default_rng(seed)
+    clusters = int(repeats.sum())
+    # A row of a multinomial costs about as much as twenty single draws.
+    is_merged = 20 * len(repeats) < clusters
+    if not is_merged:
+        columns = columns[np.repeat(np.arange(len(repeats)), repeats)]
+    values = []
+    for block in blocks(draws, sum(columns.shape)):
+        if is_merged:
+            counts = generator.multinomial(clusters, repeats / clusters, size=block)
+        else:
+            counts = cluster_counts(clusters, block, generator)
+        values.append(statistic(add_up(counts.astype(np.float64), columns)))
+    return np.concatenate(values)
+
+
+def add_up(weights: Floats, columns: Columns) -> Floats:
+    """Weighted sums over clusters: (D, K) times (K, C)."""
+    return np.asarray(weights @ columns)
+
+
+def compact(columns: sparse.csr_array) -> Columns:
+    """Dense where that takes little more room than sparse: its products are many times faster."""
+    size = columns.shape[0] * columns.shape[1]
+    return columns.toarray() if size <= 8 * columns.nnz else columns
+
+
+def resampling_warnings(name: str, clusters: int, undefined_share: float) -> tuple[str, ...]:
+    """What a reader must know of a bootstrap interval."""
+    warnings = []
+    if clusters < FEWEST_CLUSTERS:
+        warnings.append(f"the interval of {name} rests on {clusters} clusters and is likely too narrow")
+    if undefined_share > LARGEST_UNDEFINED_SHARE:
+        warnings.append(f"{name} was undefined in {undefined_share:.0%} of the bootstrap draws")
+    return tuple(warnings)
 
 
 def blocks(draws: int, row_length: int) -> Iterator[int]:

@@ -32,6 +32,33 @@ class Estimate:
         return dataclasses.asdict(self)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Coefficient:
+    """A coefficient of agreement with its interval; NaN with a `reason` where it is not defined.
+
+    `reading` says it in one sentence. `clusters` are what a bootstrap resampled (0 where it did not).
+    """
+
+    estimate: float
+    low: float
+    high: float
+    units_used: int
+    units_dropped: int
+    ratings_used: int
+    method: str
+    reading: str
+    reason: str = ""
+    warnings: tuple[str, ...] = ()
+    seed: int | None = None
+    draws: int = 0
+    clusters: int = 0
+    undefined_share: float = 0.0
+    confidence: float = 0.95
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
 def format_number(value: float, digits: int = 3) -> str:
     """A number as papers print it: a true minus sign, and "not defined" for NaN."""
     if math.isnan(value):

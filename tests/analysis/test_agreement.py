@@ -1,5 +1,6 @@
 """Krippendorff's alpha against published values, another package, and its definition by pairs."""
 
+import dataclasses
 import itertools
 import math
 import time
@@ -13,7 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.agreement import LEVELS, Level, bootstrap_alpha, count_ratings, krippendorff_alpha, resample
+from analysis.agreement import alpha_of_weights, bootstrap_alpha, describe, krippendorff_alpha, resample
+from analysis.management.agreement_bench import BenchConfig, make_ratings, timed
+from analysis.rating_counts import LEVELS, Level, count_ratings
 from annotation.errors import InputError
 
 REFERENCES = Path(__file__).parent.parent / "references"
@@ -75,6 +78,15 @@ def test_it_gives_the_published_values(level: Level, published: float) -> None:
     # Published to three decimals.
     assert agreement.estimate == pytest.approx(published, abs=0.0005)
     assert (agreement.units_used, agreement.units_dropped, agreement.ratings_used) == (11, 1, 40)
+
+
+def test_two_observers_give_the_published_values() -> None:
+    """Sections A and B of the same paper: ten yes/no units, alpha = .095; twelve units with names, alpha = .692."""
+    yes_no = np.array([[0, 1, 0, 0, 0, 0, 0, 0, 1, 0], [1, 1, 1, 0, 0, 1, 0, 0, 0, 0]], dtype=float)
+    assert alpha(long_table(yes_no.T), "nominal") == pytest.approx(0.095, abs=0.0005)
+    names = pd.DataFrame({"Ben": list("aabbdcccedda"), "Gerry": list("babbbccceddd")})
+    table = names.rename_axis("unit").reset_index().melt("unit", var_name="rater", value_name="value")
+    assert alpha(table, "nominal") == pytest.approx(0.692, abs=0.0005)
 
 
 @settings(max_examples=40, deadline=None)
@@ -212,8 +224,6 @@ def test_the_bootstrap_equals_resampling_rows_of_the_table(level: Level) -> None
 
 def test_each_draw_of_items_is_weighted_as_the_table_that_it_stands_for() -> None:
     """Weights (2, 0, 1, ...) on items give the alpha of the table with the first item twice and the second left out."""
-    from analysis.agreement import alpha_of_weights
-
     matrix = random_matrix(21, missing=0.1)
     for level in LEVELS:
         counts = count_ratings(long_table(matrix), unit="unit", rater="rater", value="value", level=level)
@@ -288,6 +298,45 @@ def test_a_thousand_draws_of_2000_units_take_well_under_a_second() -> None:
     resample(counts, seed=0)
     # It takes about .02 s; the rest is room for a busy machine.
     assert time.perf_counter() - started < 0.5
+
+
+def test_a_thousand_draws_of_20000_different_items_take_less_than_a_second() -> None:
+    """100,000 units with five ratings each, five units an item; CPU-seconds, the better of two tries."""
+    table = make_ratings(BenchConfig(), 5)
+    counts = count_ratings(table, unit="unit", rater="rater", value="value", level="ordinal", cluster="item")
+    assert min(timed(lambda: describe(counts))[1]["cpu_seconds"] for _ in range(2)) < 0.05
+    assert min(timed(lambda: resample(counts, seed=0))[1]["cpu_seconds"] for _ in range(2)) < 1
+    assert counts.ratings_used == 500_000
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_few_items_are_resampled_alike_whether_their_counts_are_merged_or_not(level: Level) -> None:
+    """Three kinds of units, 60, 20 and 10 of them: merged rows are drawn by a multinomial, single ones one by one."""
+    matrix = np.repeat(np.array([[1, 2, 2], [3, 3, 3], [4, 5, 1.0]]), [60, 20, 10], axis=0)
+    counts = count_ratings(long_table(matrix), unit="unit", rater="rater", value="value", level=level)
+    assert len(counts.repeats) == 3
+    rows = np.repeat(np.arange(3), counts.repeats)
+    ones = np.ones(90, dtype=np.int64)
+    single = dataclasses.replace(
+        counts, marginals=counts.marginals[rows], coincidences=counts.coincidences[rows], repeats=ones
+    )
+    merged, apart = (resample(each, seed=0, draws=4000) for each in (counts, single))
+    assert merged.estimate == pytest.approx(apart.estimate, abs=ROUNDING)
+    # Quantiles of 4000 draws have standard errors of about 4% of the interval's half width.
+    assert (merged.low, merged.high) == pytest.approx((apart.low, apart.high), abs=0.15 * (apart.high - apart.low))
+
+
+def test_it_says_what_it_found_in_a_sentence_with_its_warnings() -> None:
+    table = long_table(random_matrix(4))
+    agreement = bootstrap_alpha(table, unit="unit", rater="rater", value="value", level="ordinal", seed=0, draws=50)
+    content = agreement.to_dict()
+    assert content["reading"] == agreement.reading
+    assert content["reading"].startswith("Workers agree on these ratings with ordinal alpha = ")
+    assert content["warnings"] == (
+        f"the interval of alpha rests on {agreement.clusters} clusters and is likely too narrow",
+    )
+    nothing = krippendorff_alpha(table.assign(value=3), unit="unit", rater="rater", value="value", level="ordinal")
+    assert nothing.reading.startswith("Agreement on these ratings is not defined: all pairable ratings")
 
 
 @pytest.mark.slow

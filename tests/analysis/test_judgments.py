@@ -11,8 +11,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from scipy import stats
 
+from analysis.agreement import krippendorff_alpha
 from analysis.comparison_findings import split_matchups
-from analysis.judgments import Options, analyze_judgments, select_rows
+from analysis.icc import intraclass_correlation
+from analysis.judgments import Options, analyze_judgments, file_name, select_rows
+from analysis.kappa import fleiss_kappa
 from annotation.errors import InputError
 from tests.analysis.exports import comparison, make_comparisons, make_ratings, rating, write_export
 
@@ -56,6 +59,7 @@ def test_ratings_give_every_statistic_with_its_figures(rated: Path, tmp_path: Pa
     friedman = stats.friedmanchisquare(*means.to_numpy().round(9).T)
     assert finding(results, "friedman", "quality")["p_value"] == pytest.approx(friedman.pvalue)
     assert finding(results, "alpha_ordinal", "quality")["used"] == 30 * 4
+    check_agreement(quality, results, output)
     best = finding(results, "mean_rating", "quality: supervised+nlpo+preference")
     assert best["estimate"] == pytest.approx(means["supervised+nlpo+preference"].mean())
     assert best["low"] < best["estimate"] < best["high"]
@@ -68,6 +72,25 @@ def test_ratings_give_every_statistic_with_its_figures(rated: Path, tmp_path: Pa
     assert "How good is &lt;it&gt;?" in page
     assert "The workers are simulated" in page
     assert page.index("Quality</h2>") < page.index("Fluency</h2>")
+
+
+def check_agreement(quality: pd.DataFrame, results: dict[str, Any], output: Path) -> None:
+    """Beside alpha the other coefficients, and its parts as tables."""
+    columns = {"unit": "hit", "rater": "worker", "value": "value"}
+    assert finding(results, "icc_1", "quality")["estimate"] == pytest.approx(
+        intraclass_correlation(quality, form="ICC(1)", **columns).estimate
+    )
+    kappa = finding(results, "fleiss_kappa", "quality")
+    assert kappa["estimate"] == pytest.approx(fleiss_kappa(quality, seed=0, draws=1, **columns).estimate)
+    assert kappa["low"] < kappa["estimate"] < kappa["high"]
+    by_system = pd.read_csv(output / "tables" / "quality_alpha_by_system.csv", index_col="system")
+    supervised = krippendorff_alpha(quality[quality["system"] == "supervised"], level="ordinal", **columns)
+    assert by_system.loc["supervised", "alpha"] == pytest.approx(supervised.estimate)
+    without = pd.read_csv(output / "tables" / "quality_alpha_without_workers.csv", index_col="worker")
+    rest = krippendorff_alpha(quality[quality["worker"] != "worker-03"], level="ordinal", **columns)
+    assert without.loc["worker-03", "alpha_without"] == pytest.approx(rest.estimate)
+    assert without["change"].is_monotonic_decreasing
+    assert len(without) == 12
 
 
 def test_votes_give_every_statistic_with_its_figures(compared: Path, tmp_path: Path) -> None:
@@ -88,6 +111,13 @@ def test_votes_give_every_statistic_with_its_figures(compared: Path, tmp_path: P
     assert bias["estimate"] == pytest.approx((decided["choice"] == decided["left"]).mean())
     with_ties = "supervised+nlpo+preference against supervised+nlpo (ties as a category)"
     assert finding(results, "alpha_nominal", with_ties)["used"] == 80
+    assert 0 < finding(results, "percent_agreement", subject)["estimate"] < 1
+    tables = tmp_path / "analysis" / "tables"
+    without = pd.read_csv(tables / f"{file_name(subject)}_alpha_without_workers.csv", index_col="worker")
+    rest = krippendorff_alpha(
+        votes[votes["worker"] != "worker-00"], unit="pair", rater="worker", value="choice", level="nominal"
+    )
+    assert without.loc["worker-00", "alpha_without"] == pytest.approx(rest.estimate)
     by_worker = pd.read_csv(tmp_path / "analysis" / "tables" / "position_bias.csv", index_col="worker")
     assert by_worker["left_share"].idxmax() == "worker-00"
 
