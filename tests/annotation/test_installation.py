@@ -3,6 +3,7 @@
 import http.client
 import os
 import secrets
+import string
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ WEAK = {
     "x": "found 1 characters",
     "x" * 80: "the same few characters",
     "change me, please " * 5: "the same few characters",
-    "django-insecure-" + secrets.token_urlsafe(50): "found an example's",
+    "django-insecure-" + string.ascii_letters: "found an example's",
 }
 
 
