@@ -59,7 +59,7 @@ def test_a_side_comes_with_how_much_better_it_is(make_campaign: MakeCampaign, tm
     campaign = make_campaign(hits=1, strength_points=points)
     browser, action = begin(campaign)
     body = browser.get(action.removesuffix("submit/")).content.decode()
-    assert all(f"<span>{label}</span>" in body for label in STRENGTH_LABELS[points])
+    assert all(f">{label}</span>" in body for label in STRENGTH_LABELS[points])
     assert 'name="preference-strength" value="1" required' not in body, "a tie could not be sent without JavaScript"
     answer = {"preference": "right", "preference-strength": str(points)}
     assert browser.post(action, answer | {"preference-strength": str(points + 1)}).status_code == 422
