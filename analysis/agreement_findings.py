@@ -4,11 +4,11 @@ import pandas as pd
 
 from analysis.agreement import Agreement
 from analysis.agreement_breakdowns import alpha_by_group, alpha_without_each_rater
-from analysis.findings import Finding
+from analysis.findings import Finding, coefficient_finding
 from analysis.icc import Form, IntraclassCorrelation, intraclass_correlation
 from analysis.kappa import fleiss_kappa, percent_agreement
 from analysis.rating_counts import Level
-from analysis.results import NAN, Coefficient
+from analysis.results import NAN
 
 # A crowd's units have raters of their own, so the two-way forms do not fit.
 CROWD_FORMS: tuple[tuple[str, Form], ...] = (("icc_1", "ICC(1)"), ("icc_k", "ICC(k)"))
@@ -23,8 +23,8 @@ def categorical_findings(
     )
     kappa = fleiss_kappa(judgments, unit=unit, rater="worker", value=value, cluster="item", seed=seed, draws=draws)
     return [
-        _coefficient_finding("percent_agreement", subject, percent),
-        _coefficient_finding("fleiss_kappa", subject, kappa),
+        coefficient_finding(name, subject, found, found.reading, found.warnings)
+        for name, found in (("percent_agreement", percent), ("fleiss_kappa", kappa))
     ]
 
 
@@ -82,25 +82,6 @@ def tabulate_alpha_without_workers(judgments: pd.DataFrame, whole: Agreement, *,
     ]
     columns = ["worker", "alpha_without", "change", "units_used", "reason"]
     return pd.DataFrame(rows, columns=columns).sort_values("change", ascending=False, kind="stable")
-
-
-def _coefficient_finding(name: str, subject: str, coefficient: Coefficient) -> Finding:
-    return Finding(
-        name=name,
-        subject=subject,
-        estimate=coefficient.estimate,
-        low=coefficient.low,
-        high=coefficient.high,
-        used=coefficient.units_used,
-        dropped=coefficient.units_dropped,
-        counted="units",
-        method=coefficient.method,
-        seed=coefficient.seed,
-        draws=coefficient.draws,
-        warnings=coefficient.warnings,
-        reading=coefficient.reading,
-        details={"ratings_used": coefficient.ratings_used, "undefined_share": coefficient.undefined_share},
-    )
 
 
 def _icc_finding(name: str, subject: str, correlation: IntraclassCorrelation) -> Finding:

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.agreement import Agreement, read_alpha
-from analysis.results import NAN, Estimate
+from analysis.results import NAN, Coefficient, Estimate
 
 SIGNIFICANCE = 0.05
 
@@ -60,21 +60,29 @@ def alpha_finding(agreement: Agreement, *, subject: str, extra_warnings: tuple[s
     warnings = [*extra_warnings, *agreement.warnings]
     if agreement.reason:
         warnings.append(f"alpha is not defined: {agreement.reason}")
+    reading = read_alpha(agreement, subject)
+    return coefficient_finding(f"alpha_{agreement.level}", subject, agreement, reading, tuple(warnings))
+
+
+def coefficient_finding(
+    name: str, subject: str, coefficient: Agreement | Coefficient, reading: str, warnings: tuple[str, ...]
+) -> Finding:
+    """A bootstrapped coefficient of agreement as a finding."""
     return Finding(
-        name=f"alpha_{agreement.level}",
+        name=name,
         subject=subject,
-        estimate=agreement.estimate,
-        low=agreement.low,
-        high=agreement.high,
-        used=agreement.units_used,
-        dropped=agreement.units_dropped,
+        estimate=coefficient.estimate,
+        low=coefficient.low,
+        high=coefficient.high,
+        used=coefficient.units_used,
+        dropped=coefficient.units_dropped,
         counted="units",
-        method=agreement.method,
-        seed=agreement.seed,
-        draws=agreement.draws,
-        warnings=tuple(warnings),
-        reading=read_alpha(agreement, subject),
-        details={"ratings_used": agreement.ratings_used, "undefined_share": agreement.undefined_share},
+        method=coefficient.method,
+        seed=coefficient.seed,
+        draws=coefficient.draws,
+        warnings=warnings,
+        reading=reading,
+        details={"ratings_used": coefficient.ratings_used, "undefined_share": coefficient.undefined_share},
     )
 
 

@@ -1,5 +1,6 @@
 """Record files being written: JSON lines, Parquet or CSV, a few records at a time, with their sha256 as they grow."""
 
+import abc
 import codecs
 import contextlib
 import csv
@@ -49,7 +50,7 @@ class HashedFile(io.RawIOBase):
         return self._digest.hexdigest()
 
 
-class RecordFile:
+class RecordFile(abc.ABC):
     """A file of records of one type. `close` writes what was held back; only then is `sha256` that of the file."""
 
     def __init__(self, path: Path, record_type: type[AnyRecord]) -> None:
@@ -69,8 +70,8 @@ class RecordFile:
     def close(self) -> None:
         self._bytes.close()
 
-    def _write_row(self, row: Mapping[str, Any]) -> None:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _write_row(self, row: Mapping[str, Any]) -> None: ...
 
 
 class JsonLines(RecordFile):

@@ -8,10 +8,11 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
+from annotation.arrivals import worker_in
 from annotation.models import Worker
 from annotation.queries import count_earnings
 from annotation.task_templates import template_of
-from annotation.views.worker import find_visible_campaign, see_other, worker_in
+from annotation.views.worker import find_visible_campaign, see_other
 from annotation.work_history import describe_work, find_sent, list_campaigns_of
 
 ROWS_PER_PAGE = 50

@@ -9,11 +9,12 @@ from django.utils.crypto import salted_hmac
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from annotation.arrivals import worker_in
 from annotation.models import Campaign, Worker
 from annotation.qualification import AskedQuestion, lay_out, read_answers
 from annotation.qualification_attempts import Standing, find_standing, record_attempt
 from annotation.task_templates import template_of
-from annotation.views.worker import find_visible_campaign, see_other, worker_in
+from annotation.views.worker import find_visible_campaign, see_other
 
 DRAFT_SALT = "annotation.qualification-draft"
 
@@ -21,16 +22,22 @@ DRAFT_SALT = "annotation.qualification-draft"
 @never_cache
 @require_GET
 def qualification(request: HttpRequest, campaign_name: str) -> HttpResponse:
+    found = find_test(request, campaign_name)
+    if isinstance(found, HttpResponse):
+        return found
+    if not found[2].attempts_left:
+        return see_other("qualification_result", campaign_name)
+    return render_test(request, *found)
+
+
+def find_test(request: HttpRequest, campaign_name: str) -> tuple[Campaign, Worker, Standing] | HttpResponse:
+    """The test and where this session's worker stands with it; or the way to where they belong."""
     campaign = find_visible_campaign(campaign_name)
     worker = worker_in(request, campaign)
     if worker is None or campaign.state != Campaign.State.OPEN:
         return see_other("landing", campaign_name)
     standing = find_standing(campaign, worker)
-    if standing is None:
-        return see_other("instructions", campaign_name)
-    if not standing.attempts_left:
-        return see_other("qualification_result", campaign_name)
-    return render_test(request, campaign, worker, standing)
+    return see_other("instructions", campaign_name) if standing is None else (campaign, worker, standing)
 
 
 def render_test(
@@ -56,13 +63,10 @@ def render_test(
 @require_POST
 def submit(request: HttpRequest, campaign_name: str) -> HttpResponse:
     """Store the attempt, once. What is not the next one (sent twice, or from an old page) leads to the result."""
-    campaign = find_visible_campaign(campaign_name)
-    worker = worker_in(request, campaign)
-    if worker is None or campaign.state != Campaign.State.OPEN:
-        return see_other("landing", campaign_name)
-    standing = find_standing(campaign, worker)
-    if standing is None:
-        return see_other("instructions", campaign_name)
+    found = find_test(request, campaign_name)
+    if isinstance(found, HttpResponse):
+        return found
+    campaign, worker, standing = found
     if standing.attempts_left and request.POST.get("number") == str(standing.made + 1):
         answers, missing = read_answers(lay_out(template_of(campaign.template)), request.POST)
         if missing:
