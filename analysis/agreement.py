@@ -28,13 +28,13 @@ from analysis.resampling import (
     resample_sums,
     resampling_warnings,
 )
-from analysis.results import NAN, format_interval, format_number
+from analysis.results import NAN, Result, format_interval, format_number
 
 RELIABLE, TENTATIVE = 0.8, 0.667  # Krippendorff 2004, "Reliability in Content Analysis"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Agreement:
+class Agreement(Result):
     """Krippendorff's alpha; NaN with a `reason` where it is not defined.
 
     `units_dropped` have fewer than two ratings; `ratings_used` are the pairable ones.
@@ -59,9 +59,6 @@ class Agreement:
     @property
     def reading(self) -> str:
         return read_alpha(self, "these ratings")
-
-    def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self) | {"reading": self.reading}
 
 
 def krippendorff_alpha(

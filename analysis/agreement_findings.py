@@ -11,7 +11,10 @@ from analysis.rating_counts import Level
 from analysis.results import NAN
 
 # A crowd's units have raters of their own, so the two-way forms do not fit.
-CROWD_FORMS: tuple[tuple[str, Form], ...] = (("icc_1", "ICC(1)"), ("icc_k", "ICC(k)"))
+CROWD_FORMS: tuple[tuple[str, str, Form], ...] = (
+    ("icc_1", "ICC(1), one rating", "ICC(1)"),
+    ("icc_k", "ICC(k), mean of a HIT", "ICC(k)"),
+)
 
 
 def categorical_findings(
@@ -23,16 +26,20 @@ def categorical_findings(
     )
     kappa = fleiss_kappa(judgments, unit=unit, rater="worker", value=value, cluster="item", seed=seed, draws=draws)
     return [
-        coefficient_finding(name, subject, found, found.reading, found.warnings)
-        for name, found in (("percent_agreement", percent), ("fleiss_kappa", kappa))
+        coefficient_finding(
+            "percent_agreement", "Percent agreement", subject, percent, percent.reading, percent.warnings
+        ),
+        coefficient_finding("fleiss_kappa", "Fleiss' kappa", subject, kappa, kappa.reading, kappa.warnings),
     ]
 
 
 def icc_findings(ratings: pd.DataFrame, *, unit: str, value: str, subject: str) -> list[Finding]:
     """The reliability of one rating, and of the mean of a unit's ratings."""
     return [
-        _icc_finding(name, subject, intraclass_correlation(ratings, unit=unit, rater="worker", value=value, form=form))
-        for name, form in CROWD_FORMS
+        _icc_finding(
+            name, label, subject, intraclass_correlation(ratings, unit=unit, rater="worker", value=value, form=form)
+        )
+        for name, label, form in CROWD_FORMS
     ]
 
 
@@ -84,7 +91,7 @@ def tabulate_alpha_without_workers(judgments: pd.DataFrame, whole: Agreement, *,
     return pd.DataFrame(rows, columns=columns).sort_values("change", ascending=False, kind="stable")
 
 
-def _icc_finding(name: str, subject: str, correlation: IntraclassCorrelation) -> Finding:
+def _icc_finding(name: str, label: str, subject: str, correlation: IntraclassCorrelation) -> Finding:
     return Finding(
         name=name,
         subject=subject,
@@ -105,4 +112,5 @@ def _icc_finding(name: str, subject: str, correlation: IntraclassCorrelation) ->
             "df_between": correlation.df_between,
             "df_error": correlation.df_error,
         },
+        label=label,
     )

@@ -15,7 +15,7 @@ from scipy import sparse, stats
 
 from analysis.preferences import read_votes
 from analysis.resampling import CONFIDENCE, Floats
-from analysis.results import NAN, format_interval, format_number
+from analysis.results import NAN, Result, format_interval, format_number
 from analysis.tables import cluster_codes, codes, quoted, require_columns, require_no_gaps
 from annotation.errors import InputError
 
@@ -47,7 +47,7 @@ class Strength:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class BradleyTerry:
+class BradleyTerry(Result):
     """Strengths, strongest first. side_effect: log odds that the left side gains; tie_weight: nu. NaN if not fitted."""
 
     strengths: tuple[Strength, ...]
@@ -59,14 +59,25 @@ class BradleyTerry:
     votes_dropped: int
     clusters: int
     method: str
-    reading: str
     confidence: float = CONFIDENCE
     warnings: tuple[str, ...] = ()
     reason: str = ""
     seed: int | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+    @property
+    def reading(self) -> str:
+        if self.reason:
+            return f"Strengths are not defined: {self.reason}."
+        best = self.strengths[0]
+        interval = format_interval(best.elo_low, best.elo_high, 0)
+        fitted = sum(not strength.reason for strength in self.strengths)
+        return (
+            f"{best.system} is the strongest of {fitted} fitted systems, Elo {format_number(best.elo, 0)} {interval}."
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row a system, the strongest first."""
+        return pd.DataFrame([dataclasses.asdict(strength) for strength in self.strengths])
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -273,7 +284,6 @@ def _describe(
         votes_dropped=dropped + len(votes.vote) - votes_used,
         clusters=len(np.unique(used.cluster)),
         method=method,
-        reading=_read_strengths(strengths, reason),
         confidence=confidence,
         warnings=tuple(f"{strength.system}: {strength.reason}" for strength in strengths if strength.reason),
         reason=reason,
@@ -306,12 +316,3 @@ def _strength(
         ties,
         reason,
     )
-
-
-def _read_strengths(strengths: list[Strength], reason: str) -> str:
-    if reason:
-        return f"Strengths are not defined: {reason}."
-    best = strengths[0]
-    interval = format_interval(best.elo_low, best.elo_high, 0)
-    fitted = sum(not strength.reason for strength in strengths)
-    return f"{best.system} is the strongest of {fitted} fitted systems, Elo {format_number(best.elo, 0)} {interval}."

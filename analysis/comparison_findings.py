@@ -7,9 +7,10 @@ from scipy import stats
 
 from analysis.agreement import resample
 from analysis.agreement_findings import categorical_findings, tabulate_alpha_without_workers
+from analysis.drawing import figure_style
 from analysis.findings import Chapter, Finding, NamedFigure, alpha_finding, is_significant
 from analysis.intervals import wilson_interval
-from analysis.plots import figure_style, plot_position_bias, plot_win_rates
+from analysis.plots import plot_position_bias, plot_win_rates
 from analysis.preferences import BinomialResult, SignFlipResult, WinCounts, binomial_test, sign_flip_test, win_counts
 from analysis.rating_counts import count_ratings
 from analysis.results import NAN, format_interval, format_number, format_p
@@ -130,6 +131,7 @@ def _sign_flip_finding(flip: SignFlipResult, matchup: Matchup) -> Finding:
             "flips": flip.flips,
         },
         headline=headline,
+        label="Mean vote",
     )
 
 
@@ -164,6 +166,7 @@ def _binomial_finding(binomial: BinomialResult, matchup: Matchup) -> Finding:
         + ((binomial.reason,) if binomial.reason else ()),
         reading=reading,
         details={"wins_a": binomial.wins_a, "wins_b": binomial.wins_b, "ties_dropped": binomial.ties_dropped},
+        label="Share of decided votes",
     )
 
 
@@ -216,6 +219,7 @@ def describe_position_bias(comparisons: pd.DataFrame) -> Chapter:
         counted="votes",
         method="exact binomial test of the left share against one half; Wilson interval",
         reading=_read_position_bias(left, total, p_value),
+        label="Left share",
     )
     if not total:
         return Chapter("Position bias", (finding,), {}, ())

@@ -33,6 +33,8 @@ class Finding:
     warnings: tuple[str, ...] = ()
     details: dict[str, Any] = dataclasses.field(default_factory=dict)
     headline: str = ""  # the verdict alone, for the top of the page
+    label: str = ""  # what the estimate is, in a table's first column: "Friedman, chi-square"
+    is_aside: bool = False  # stands in the page's tables, its reading not among the paragraphs
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class NamedFigure:
     name: str
     figure: Figure
     caption: str
+    is_aside: bool = False  # on the page it opens on a click
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,11 +64,12 @@ def alpha_finding(agreement: Agreement, *, subject: str, extra_warnings: tuple[s
     if agreement.reason:
         warnings.append(f"alpha is not defined: {agreement.reason}")
     reading = read_alpha(agreement, subject)
-    return coefficient_finding(f"alpha_{agreement.level}", subject, agreement, reading, tuple(warnings))
+    label = f"Alpha, {agreement.level}"
+    return coefficient_finding(f"alpha_{agreement.level}", label, subject, agreement, reading, tuple(warnings))
 
 
 def coefficient_finding(
-    name: str, subject: str, coefficient: Agreement | Coefficient, reading: str, warnings: tuple[str, ...]
+    name: str, label: str, subject: str, coefficient: Agreement | Coefficient, reading: str, warnings: tuple[str, ...]
 ) -> Finding:
     """A bootstrapped coefficient of agreement as a finding."""
     return Finding(
@@ -83,6 +87,7 @@ def coefficient_finding(
         warnings=warnings,
         reading=reading,
         details={"ratings_used": coefficient.ratings_used, "undefined_share": coefficient.undefined_share},
+        label=label,
     )
 
 
@@ -102,6 +107,8 @@ def mean_finding(name: str, subject: str, estimate: Estimate, reading: str) -> F
         warnings=(estimate.reason,) if estimate.reason else (),
         reading=reading,
         details={"items": estimate.clusters},
+        label="Mean rating",
+        is_aside=True,
     )
 
 

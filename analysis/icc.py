@@ -7,7 +7,7 @@ with normal errors, which Likert answers only resemble.
 
 import dataclasses
 import math
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from scipy import stats
 
 from analysis.rating_counts import EncodedRatings, encode_ratings
 from analysis.resampling import CONFIDENCE
-from analysis.results import NAN, format_interval, format_number
+from analysis.results import NAN, Result, format_interval, format_number
 from annotation.errors import InputError
 
 Form = Literal["ICC(1)", "ICC(A,1)", "ICC(C,1)", "ICC(k)", "ICC(A,k)", "ICC(C,k)"]
@@ -24,7 +24,7 @@ ROUNDING = 1e-12
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class IntraclassCorrelation:
+class IntraclassCorrelation(Result):
     """`statistic` is F of units against error, `p_value` that of no variance between units; NaN with a `reason`."""
 
     estimate: float
@@ -40,14 +40,18 @@ class IntraclassCorrelation:
     ratings_used: int
     ratings_per_unit: float
     method: str
-    reading: str
     confidence: float = CONFIDENCE
     reason: str = ""
     warnings: tuple[str, ...] = ()
     seed: int | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+    @property
+    def reading(self) -> str:
+        if self.reason:
+            return f"{self.form} is not defined: {self.reason}."
+        of_what = "the mean of a unit's ratings" if self.form.endswith("k)") else "a single rating"
+        value, interval = format_number(self.estimate, 2), format_interval(self.low, self.high, 2)
+        return f"The reliability of {of_what} is {self.form} = {value} {interval}."
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -212,16 +216,7 @@ def _describe(
         ratings_used=len(ratings.value),
         ratings_per_unit=squares.size if squares else NAN,
         method=f"{form}, {'one' if form in ('ICC(1)', 'ICC(k)') else 'two'}-way analysis of variance; F interval",
-        reading=_read(form, estimate, low, high, reason),
         confidence=confidence,
         reason=reason,
         warnings=tuple(warnings),
     )
-
-
-def _read(form: Form, estimate: float, low: float, high: float, reason: str) -> str:
-    if reason:
-        return f"{form} is not defined: {reason}."
-    of_what = "the mean of a unit's ratings" if form.endswith("k)") else "a single rating"
-    value, interval = format_number(estimate, 2), format_interval(low, high, 2)
-    return f"The reliability of {of_what} is {form} = {value} {interval}."

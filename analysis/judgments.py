@@ -16,9 +16,9 @@ from analysis.comparison_findings import (
     split_matchups,
     tabulate_wins,
 )
+from analysis.drawing import save_figure
 from analysis.findings import Chapter
 from analysis.judgments_page import build_page
-from analysis.plots import save_figure
 from analysis.preferences import FLIPS
 from analysis.rating_findings import describe_question, draw_agreement
 from analysis.report import write_report

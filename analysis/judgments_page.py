@@ -6,28 +6,12 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.drawing import figure_svg
 from analysis.findings import Chapter, Finding
-from analysis.plots import figure_svg
 from analysis.report import Details, Figure, KeyNumber, Note, Paragraph, Part, Report, Section, Table
 from analysis.results import format_interval, format_number, format_p
 
 HEADLINES = ("sign_flip", "binomial", "alpha_nominal", "alpha_ordinal", "tukey_hsd")
-LABELS = {
-    "sign_flip": "Mean vote",
-    "binomial": "Share of decided votes",
-    "alpha_nominal": "Alpha, nominal",
-    "alpha_ordinal": "Alpha, ordinal",
-    "alpha_interval": "Alpha, interval",
-    "percent_agreement": "Percent agreement",
-    "fleiss_kappa": "Fleiss' kappa",
-    "icc_1": "ICC(1), one rating",
-    "icc_k": "ICC(k), mean of a HIT",
-    "anova_one_way": "One-way ANOVA, F",
-    "tukey_hsd": "Pairs that differ, Tukey HSD",
-    "friedman": "Friedman, chi-square",
-    "mean_rating": "Mean rating",
-    "position_bias": "Left share",
-}
 MOST_HEADLINES = 4
 MOST_VERDICTS = 3
 ROWS_SHOWN = 12
@@ -61,7 +45,7 @@ def _key_numbers(chapters: Sequence[Chapter]) -> list[KeyNumber]:
     findings = [finding for chapter in chapters for finding in chapter.findings if finding.name in HEADLINES]
     findings.sort(key=lambda finding: HEADLINES.index(finding.name))
     return [
-        KeyNumber(_value(finding), f"{LABELS[finding.name]}: {finding.subject}", _detail(finding))
+        KeyNumber(_value(finding), f"{finding.label}: {finding.subject}", _detail(finding))
         for finding in findings[:MOST_HEADLINES]
     ]
 
@@ -96,15 +80,15 @@ def _describe_data(manifest: Mapping[str, Any], counts: Mapping[str, Any]) -> li
 
 def _describe_chapter(chapter: Chapter) -> list[Part]:
     parts: list[Part] = [Paragraph(f"Workers were asked: {chapter.introduction}")] if chapter.introduction else []
-    parts += [Paragraph(finding.reading) for finding in chapter.findings if finding.name != "mean_rating"]
-    for named in chapter.figures:
-        parts.append(Figure(figure_svg(named.figure), named.caption))
+    parts += [Paragraph(finding.reading) for finding in chapter.findings if not finding.is_aside]
+    parts += [Figure(figure_svg(named.figure), named.caption) for named in chapter.figures if not named.is_aside]
     if chapter.findings:
         parts.append(_tabulate_findings(chapter))
     for name, table in chapter.tables.items():
         if not name.endswith("_means"):
             parts += _show_table(name, table)
-    return parts
+    asides = tuple(Figure(figure_svg(named.figure), named.caption) for named in chapter.figures if named.is_aside)
+    return [*parts, Details("More figures", asides)] if asides else parts
 
 
 def _tabulate_findings(chapter: Chapter) -> Table:
@@ -132,7 +116,7 @@ def _tabulate_findings(chapter: Chapter) -> Table:
 def _label(finding: Finding, chapter: Chapter) -> str:
     """What the number is; of its subject only what the chapter's title does not say."""
     subject = finding.subject.removeprefix(chapter.title).removeprefix(chapter.title.lower()).strip(": ")
-    return f"{LABELS[finding.name]}: {subject}" if subject else LABELS[finding.name]
+    return f"{finding.label}: {subject}" if subject else finding.label
 
 
 def _show_table(name: str, table: pd.DataFrame) -> list[Part]:

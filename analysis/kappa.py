@@ -24,7 +24,7 @@ from analysis.resampling import (
     resample_sums,
     resampling_warnings,
 )
-from analysis.results import NAN, Coefficient, format_interval, format_number
+from analysis.results import NAN, Coefficient
 from analysis.tables import codes, quoted, require_columns
 from annotation.errors import InputError
 
@@ -253,7 +253,7 @@ def _bootstrap(
         units_dropped=ratings.units_dropped,
         ratings_used=len(ratings.value),
         method=name,
-        reading="",
+        opening="",
         clusters=clusters,
         confidence=confidence,
     )
@@ -278,9 +278,5 @@ def _bootstrap(
 
 
 def _describe(result: Coefficient, reason_if_undefined: str, opening: str) -> Coefficient:
-    if np.isnan(result.estimate):
-        reading = f"{result.method} is not defined: {reason_if_undefined}."
-        return dataclasses.replace(result, reason=reason_if_undefined, reading=reading[:1].upper() + reading[1:])
-    value = format_number(result.estimate, 2)
-    interval = format_interval(result.low, result.high, 2)
-    return dataclasses.replace(result, reading=f"{opening} {value} {interval} ({result.units_used} units).")
+    reason = reason_if_undefined if np.isnan(result.estimate) else ""
+    return dataclasses.replace(result, reason=reason, opening=opening)

@@ -1,168 +1,46 @@
-"""Figures: one calm style, colours that colour-blind readers tell apart, and everything legible in grey.
+"""Figures of ratings, votes and metrics. Each function returns a matplotlib Figure and draws on nothing else."""
 
-Each function returns a matplotlib Figure and draws on nothing else. Lightness, position and direct labels carry the
-meaning; colour only repeats it.
-"""
-
-import contextlib
-import io
+import dataclasses
 import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 from scipy import stats
 
 from analysis.agreement import Agreement
+from analysis.drawing import (
+    BLUE,
+    CATEGORIES,
+    INK,
+    LIKERT,
+    MARKERS,
+    MUTED,
+    ORANGE,
+    PAPER,
+    draw_intervals,
+    label_p,
+    name_rows,
+    new_figure,
+    shorten,
+    write_right,
+)
 from analysis.groups import PairDifference
 from analysis.preferences import BinomialResult
 from analysis.results import Estimate, format_number
-
-# Every colour is a name on the page too: the inlined SVG follows the page's light or dark theme.
-INK, MUTED, GRID, PAPER = "#1d232b", "#66707d", "#dfe3e8", "#fefefe"
-BLUE, ORANGE = "#2f6fb0", "#d9822b"
-# Okabe and Ito's palette without its yellow (too light for dots), dark to light in grey.
-CATEGORIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#4a4a4a")
-MARKERS = ("o", "s", "D", "^", "v", "P", "X")
-LIKERT = ("#b35806", "#f1a340", "#cfd3d9", "#7fb0dc", "#20578f")  # lowest to highest
-WIDTH = 7.2  # inches
-
-STYLE: dict[str, object] = {
-    "axes.axisbelow": True,
-    "axes.edgecolor": MUTED,
-    "axes.grid": True,
-    "axes.grid.axis": "x",
-    "axes.labelcolor": MUTED,
-    "axes.labelsize": 10,
-    "axes.linewidth": 0.8,
-    "axes.spines.left": False,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "figure.dpi": 100,
-    "figure.facecolor": PAPER,
-    "axes.facecolor": "none",
-    "font.family": ["DejaVu Sans"],
-    "font.size": 10.5,
-    "grid.color": GRID,
-    "grid.linewidth": 0.8,
-    "legend.frameon": False,
-    "savefig.facecolor": PAPER,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "prefloop",
-    "text.color": INK,
-    "xtick.color": MUTED,
-    "xtick.labelcolor": MUTED,
-    "xtick.labelsize": 9.5,
-    "ytick.color": MUTED,
-    "ytick.labelcolor": INK,
-    "ytick.labelsize": 10.5,
-    "ytick.major.size": 0,
-}
-
-
-@contextlib.contextmanager
-def figure_style() -> Iterator[None]:
-    """Draw and save within this block; matplotlib's global settings are as before after it."""
-    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
-        yield
-
-
-def new_figure(rows: float, *, widths: Sequence[float] = (1,), row_height: float = 0.42) -> tuple[Figure, list[Axes]]:
-    """A figure whose height follows its number of rows; no global state, no window."""
-    figure = Figure(figsize=(WIDTH, max(1.6, 0.95 + row_height * rows)), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(1, len(widths), squeeze=False, width_ratios=list(widths))[0]
-    return figure, list(axes)
-
-
-def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """`name`.svg and `name`.png in `folder`: the same bytes for the same figure."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _settle(figure)
-    vector, raster = folder / f"{name}.svg", folder / f"{name}.png"
-    with figure_style():
-        figure.savefig(vector, format="svg", metadata={"Date": None, "Creator": None})
-        figure.savefig(raster, format="png", dpi=160, metadata={"Software": None})
-    return [vector, raster]
-
-
-def _settle(figure: Figure) -> None:
-    """Lay the figure out once, for all the formats that it is drawn in."""
-    if figure.get_layout_engine() is not None:
-        with figure_style():
-            figure.draw_without_rendering()
-        figure.set_layout_engine("none")
-
-
-def figure_svg(figure: Figure) -> str:
-    """The figure as an `<svg>` element to set into a page: no fixed size, the page's own ink and font."""
-    stream = io.StringIO()
-    _settle(figure)
-    with figure_style():
-        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    content = stream.getvalue()
-    content = content[content.index("<svg") :]
-    content = re.sub(r"<metadata>.*?</metadata>\s*", "", content, flags=re.DOTALL)
-    content = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", content, count=1)
-    content = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", content, count=1)
-    for colour, variable in zip(
-        (INK, MUTED, GRID, PAPER, BLUE), ("ink", "muted", "line", "paper", "accent"), strict=True
-    ):
-        content = content.replace(colour, f"var(--{variable})")
-    return re.sub(r"font-family: [^;\"]*|(?<=px )'DejaVu Sans'(, [^;\"]*)?", _page_font, content)
-
-
-def _page_font(match: re.Match[str]) -> str:
-    return "font-family: inherit" if match.group(0).startswith("font-family") else "var(--sans)"
-
-
-def _name_rows(axes: Axes, names: Sequence[str]) -> None:
-    """Rows from the top down, one name each."""
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-
-
-def _shorten(name: str, longest: int = 34) -> str:
-    return name if len(name) <= longest else name[: longest - 1] + "…"
-
-
-def _draw_intervals(
-    axes: Axes, centres: Sequence[float], lows: Sequence[float], highs: Sequence[float], colour: str
-) -> None:
-    rows = np.arange(len(centres))
-    axes.hlines(rows, lows, highs, color=colour, linewidth=2.2, zorder=2)
-    axes.plot(centres, rows, "o", color=colour, markersize=7.5, markeredgecolor=PAPER, markeredgewidth=1.2, zorder=3)
-
-
-def _write_right(axes: Axes, texts: Sequence[str]) -> None:
-    """One short text at the right of each row, outside the axes."""
-    for row, text in enumerate(texts):
-        axes.annotate(
-            text,
-            (1, row),
-            xycoords=axes.get_yaxis_transform(),
-            xytext=(8, 0),
-            textcoords="offset points",
-            va="center",
-            color=INK,
-            fontsize=9.5,
-            annotation_clip=False,
-        )
 
 
 def plot_alpha(agreements: Mapping[str, Agreement]) -> Figure:
     """Krippendorff's alpha, a dot and its interval a row, with his guides at .667 (tentative) and .8 (reliable)."""
     figure, (axes,) = new_figure(len(agreements))
     results = list(agreements.values())
-    _name_rows(axes, [_shorten(name) for name in agreements])
-    _draw_intervals(axes, *_columns(results), colour=BLUE)
+    name_rows(axes, [shorten(name) for name in agreements])
+    draw_intervals(axes, *_columns(results), colour=BLUE)
     for guide, label in ((0.667, ".667"), (0.8, ".8")):
         axes.axvline(guide, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
         axes.annotate(label, (guide, 1), (0, 3), axes.get_xaxis_transform(), "offset points", ha="center", color=MUTED)
@@ -170,7 +48,16 @@ def plot_alpha(agreements: Mapping[str, Agreement]) -> Figure:
     axes.set_xlim(min([-0.05, *[low - 0.05 for low in lows]]), 1)
     axes.axvline(0, color=MUTED, linewidth=1, zorder=1)
     axes.set_xlabel("Krippendorff's alpha (1 = full agreement, 0 = chance)")
-    _write_right(axes, [format_number(result.estimate, 2) for result in results])
+    write_right(axes, [format_number(result.estimate, 2) for result in results])
+    return figure
+
+
+def plot_estimate(result: Any) -> Figure:
+    """One estimate and its interval, named by its method: the plain figure of a result without one of its own."""
+    figure, (axes,) = new_figure(1)
+    name_rows(axes, [shorten(result.method.split(";")[0])])
+    draw_intervals(axes, [result.estimate], [result.low], [result.high], colour=BLUE)
+    write_right(axes, [format_number(result.estimate)])
     return figure
 
 
@@ -201,7 +88,7 @@ def plot_likert(counts: pd.DataFrame, means: Mapping[str, Estimate]) -> Figure:
         _write_shares(bars, left, width, smallest=0.18 * reach, light=index in (0, len(values) - 1))
         left = left + width
     bars.axvline(0, color=INK, linewidth=1, zorder=0.8)  # behind the bars, so that it crosses no number
-    _name_rows(bars, [_shorten(system) for system in systems])
+    name_rows(bars, [shorten(system) for system in systems])
     bars.set_xlim(-reach, reach)
     bars.xaxis.set_major_locator(MultipleLocator(0.25 if reach <= 0.8 else 0.5))
     bars.xaxis.set_major_formatter(lambda share, _: f"{abs(share):.0%}")
@@ -215,13 +102,13 @@ def plot_likert(counts: pd.DataFrame, means: Mapping[str, Estimate]) -> Figure:
         alignment="left",
     )
     centres, lows, highs = _columns([means[system] for system in systems])
-    _draw_intervals(dots, centres, lows, highs, colour=BLUE)
-    _name_rows(dots, systems)
+    draw_intervals(dots, centres, lows, highs, colour=BLUE)
+    name_rows(dots, systems)
     dots.set_yticklabels([])
     ends = np.array(centres + lows + highs)
     dots.set_xlim(np.floor(4 * np.nanmin(ends) - 0.2) / 4, np.ceil(4 * np.nanmax(ends) + 0.2) / 4)
     dots.set_xlabel("mean rating")
-    _write_right(dots, [format_number(means[system].estimate, 2) for system in systems])
+    write_right(dots, [format_number(means[system].estimate, 2) for system in systems])
     return figure
 
 
@@ -244,7 +131,7 @@ def plot_differences(pairs: Sequence[PairDifference], *, xlabel: str = "differen
     # Each pair is turned so that its difference is positive: "better − worse".
     turned = [pair if pair.difference >= 0 else _turn(pair) for pair in ordered]
     figure, (axes,) = new_figure(len(turned), row_height=0.5)
-    _name_rows(axes, [f"{_shorten(pair.second)}\n− {_shorten(pair.first)}" for pair in turned])
+    name_rows(axes, [f"{shorten(pair.second)}\n− {shorten(pair.first)}" for pair in turned])
     for row, pair in enumerate(turned):
         excludes_zero = pair.low > 0 or pair.high < 0
         axes.hlines(row, pair.low, pair.high, color=BLUE if excludes_zero else MUTED, linewidth=2)
@@ -252,18 +139,14 @@ def plot_differences(pairs: Sequence[PairDifference], *, xlabel: str = "differen
         axes.plot(pair.difference, row, "o", markersize=7, markerfacecolor=face, markeredgecolor=BLUE, zorder=3)
     axes.axvline(0, color=INK, linewidth=1)
     axes.set_xlabel(xlabel)
-    _write_right(axes, [_p_label(pair.p_value) for pair in turned])
+    write_right(axes, [label_p(pair.p_value) for pair in turned])
     return figure
 
 
 def _turn(pair: PairDifference) -> PairDifference:
-    return PairDifference(pair.second, pair.first, -pair.difference, -pair.high, -pair.low, pair.p_value)
-
-
-def _p_label(p_value: float) -> str:
-    if math.isnan(p_value):
-        return "p —"
-    return "p < .001" if p_value < 0.001 else f"p = {p_value:.3f}".replace("0.", ".", 1)
+    return dataclasses.replace(
+        pair, first=pair.second, second=pair.first, difference=-pair.difference, low=-pair.high, high=-pair.low
+    )
 
 
 def plot_win_rates(results: Mapping[tuple[str, str], BinomialResult]) -> Figure:
@@ -277,11 +160,11 @@ def plot_win_rates(results: Mapping[tuple[str, str], BinomialResult]) -> Figure:
         ends = [result.estimate - result.low], [result.high - result.estimate]
         axes.errorbar(result.estimate, row, xerr=ends, color="#111418", capsize=4, linewidth=1.6, capthick=1.6)
     axes.axvline(0.5, color=INK, linewidth=1, linestyle=(0, (4, 3)))
-    _name_rows(axes, [f"{_shorten(b)}\nover {_shorten(a)}" for a, b in results])
+    name_rows(axes, [f"{shorten(b)}\nover {shorten(a)}" for a, b in results])
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_xlabel("share of decided votes (ties left out), 95% Wilson interval")
-    _write_right(axes, [f"{_percent(r.estimate)}\nn = {r.wins_a + r.wins_b}" for r in results.values()])
+    write_right(axes, [f"{_percent(r.estimate)}\nn = {r.wins_a + r.wins_b}" for r in results.values()])
     return figure
 
 
@@ -304,7 +187,7 @@ def plot_metric_against_human(
         mean = axes.scatter(
             [rows[metric].mean()], [rows[human].mean()], s=150, color=colour, marker=marker, edgecolors=INK, zorder=4
         )
-        mean.set_label(_shorten(str(name)))
+        mean.set_label(shorten(str(name)))
         handles.append(mean)
     axes.set_xlabel(metric_label or metric)
     axes.set_ylabel(human_label or human)

@@ -9,6 +9,7 @@ from analysis.agreement_findings import (
     tabulate_alpha_by_system,
     tabulate_alpha_without_workers,
 )
+from analysis.drawing import figure_style
 from analysis.findings import Chapter, Finding, NamedFigure, alpha_finding, is_significant, mean_finding
 from analysis.groups import (
     AnovaResult,
@@ -19,7 +20,7 @@ from analysis.groups import (
     group_means,
     tukey_hsd,
 )
-from analysis.plots import figure_style, plot_alpha, plot_differences, plot_likert
+from analysis.plots import plot_alpha, plot_differences, plot_likert
 from analysis.rating_counts import Level, count_ratings
 from analysis.results import NAN, Estimate, format_interval, format_number, format_p
 
@@ -158,6 +159,7 @@ def _anova_finding(anova: AnovaResult, question: str) -> Finding:
             "df_within": anova.df_within,
             "mean_square_within": anova.mean_square_within,
         },
+        label="One-way ANOVA, F",
     )
 
 
@@ -178,6 +180,7 @@ def _tukey_finding(tukey: TukeyResult, question: str) -> Finding:
         warnings=(tukey.reason,) if tukey.reason else (),
         reading=reading,
         details={"pairs": tukey.to_frame().to_dict("records"), "estimate_is": "pairs that differ at .05"},
+        label="Pairs that differ, Tukey HSD",
     )
 
 
@@ -206,6 +209,7 @@ def _friedman_finding(friedman: FriedmanResult, question: str, best_first: list[
         reading=reading,
         details={"kendall_w": friedman.kendall_w, "degrees_of_freedom": friedman.degrees_of_freedom},
         headline=headline,
+        label="Friedman, chi-square",
     )
 
 

@@ -1,7 +1,7 @@
 """A page from plain parts: paragraphs, headline numbers, tables, figures, texts side by side -> one HTML file.
 
 Everything is inline (style, vector figures), so that the file can be mailed. All text is escaped; the only markup
-that passes through is the SVG of `analysis.plots.figure_svg`. The page adapts to phones, print and dark themes.
+that passes through is the SVG of `analysis.drawing.figure_svg`. The page adapts to phones, print and dark themes.
 """
 
 import dataclasses

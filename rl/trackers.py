@@ -5,6 +5,7 @@ The JSON lines stay the record; what is here can be thrown away. Both trackers g
 
 import contextlib
 import json
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from annotation.run_folders import plain, write_json
 Row = Mapping[str, Any]
 
 TENSORBOARD_FOLDER = "tensorboard"
+EVENT_FILES = "events.out.tfevents."  # then the second, the host, the process and a counter
 WANDB_RUN = "wandb-run.json"
 STEP = "iteration"
 
@@ -158,6 +160,7 @@ class TensorBoard:
 
         # TensorBoard hides what earlier files hold from this step on. A run that starts over hides its step 0 too.
         purge_step = first_iteration + 1 if first_iteration else 0
+        _wait_for_a_later_second(folder)
         self.writer = SummaryWriter(str(folder), purge_step=purge_step)
         if first_iteration == 0:
             content = yaml.safe_dump(plain(settings), sort_keys=False, allow_unicode=True)
@@ -178,6 +181,16 @@ class TensorBoard:
 
     def close(self, *, failed: bool) -> None:
         self.writer.close()
+
+
+def _wait_for_a_later_second(folder: Path) -> None:
+    """TensorBoard reads event files in the order of their names, which begin with the second they were opened in.
+
+    Of two from one second, a run that resumes at once could come first, and hide itself instead of what it replaces.
+    """
+    seconds = [int(path.name.split(".")[3]) for path in folder.glob(f"{EVENT_FILES}*")]
+    while int(time.time()) in seconds:
+        time.sleep(0.02)
 
 
 def markdown_table(rows: Sequence[Row]) -> str:

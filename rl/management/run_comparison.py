@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analysis.drawing import figure_svg
 from analysis.intervals import mean_interval, paired_difference_interval
-from analysis.plots import figure_svg
 from analysis.report import Details, Figure, KeyNumber, Note, Paragraph, Part, Report, Section, Table, write_report
 from analysis.results import Estimate, format_interval, format_number
 from annotation.errors import InputError

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.plots import BLUE, INK, MARKERS, MUTED, PAPER, WIDTH, figure_style, new_figure
+from analysis.drawing import BLUE, INK, MARKERS, MUTED, PAPER, WIDTH, figure_style, new_figure
 from analysis.results import Estimate
 
 # The first follows the page's theme; all are told apart in grey by their markers and dashes too.

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from analysis.plots import figure_svg
+from analysis.drawing import figure_svg
 from analysis.report import (
     Bullets,
     Details,

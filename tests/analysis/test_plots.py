@@ -11,11 +11,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis.agreement import Agreement
+from analysis.drawing import CATEGORIES, figure_style, figure_svg, save_figure
 from analysis.groups import PairDifference
 from analysis.plots import (
-    CATEGORIES,
-    figure_style,
-    figure_svg,
     likert_colours,
     plot_alpha,
     plot_differences,
@@ -23,7 +21,6 @@ from analysis.plots import (
     plot_metric_against_human,
     plot_position_bias,
     plot_win_rates,
-    save_figure,
 )
 from analysis.preferences import WinCounts, binomial_test
 from analysis.results import Estimate

@@ -49,8 +49,14 @@ def begin(page: Page) -> Page:
     touch(page, "label.check")
     touch(page, "form.card button")
     touch(page, "form.onward button")
-    page.wait_for_selector("#judgment")
+    wait_for_a_hit(page)
     return page
+
+
+def wait_for_a_hit(page: Page) -> None:
+    """With its scripts: what is pressed or typed before they run, they do not see."""
+    page.wait_for_selector("#judgment")
+    page.wait_for_load_state()
 
 
 def send(page: Page) -> None:
@@ -104,7 +110,7 @@ def test_a_worker_needs_nothing_but_the_keyboard(visitor: Visitor, study: Study,
     tab_to(page, "form.onward button")
     page.keyboard.press("Enter")
     for _ in range(2):
-        page.wait_for_selector("#judgment")
+        wait_for_a_hit(page)
         before = page.url
         kind.press(page)
         page.keyboard.press("Enter")
@@ -168,7 +174,7 @@ def test_a_closed_tab_and_another_browser_come_back_to_the_same_hit(visitor: Vis
     page = visit.new_tab()
     page.goto("/c/likert/")
     touch(page, ".card form button")
-    page.wait_for_selector("#judgment")
+    wait_for_a_hit(page)
     assert page.url == where
     assert arrive(visitor(), LIKERT, "resumes").url == where
     assert stored(study, "resumes") == {}
@@ -237,7 +243,7 @@ def test_a_test_is_failed_then_passed_and_the_work_stands_in_ones_own_history(vi
     take_test(page, ("1.preference", "a"), ("2.length", "2"))
     expect(page.locator("main")).to_contain_text("Parks do not run.")
     touch(page, "form.onward button")
-    page.wait_for_selector("#judgment")
+    wait_for_a_hit(page)
     page = change_language_with_an_answer_chosen(visit, page)
     send(page)
     touch(page, "label:has([value=right])")
@@ -273,7 +279,7 @@ def change_language_with_an_answer_chosen(visit: Visit, page: Page) -> Page:
     page = visit.new_tab()
     page.goto("/c/tested/")
     touch(page, ".card form button")
-    page.wait_for_selector("#judgment")
+    wait_for_a_hit(page)
     assert page.url == where
     expect(page.locator("[value=left]")).to_be_checked()
     return page

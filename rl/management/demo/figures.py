@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from analysis.plots import CATEGORIES, INK, MARKERS, MUTED, figure_style, new_figure
+from analysis.drawing import CATEGORIES, INK, MARKERS, MUTED, figure_style, new_figure
 
 Interval = Mapping[str, float]
 ARM_STYLES = {name: (CATEGORIES[index], MARKERS[index]) for index, name in enumerate(("arm A", "arm B", "arm C"))}

@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.plots import figure_style, figure_svg, plot_likert
+from analysis.drawing import figure_style, figure_svg
+from analysis.plots import plot_likert
 from analysis.report import (
     Bullets,
     Details,
