@@ -213,8 +213,9 @@ def _submit(
     elapsed = max(0.0, (now - assignment.accepted_at).total_seconds())
     active_seconds = elapsed if active_seconds is None else min(active_seconds, elapsed)
     receipt = Receipt(assignment.token, assignment.kind, now)
+    judgments = [(a.question, a.value, a.choice, a.strength, a.ranking) for a in answers]
     # Of submissions that arrive together, one changes this row; the others find it changed.
-    was_held = statements.mark_submitted(assignment, now, active_seconds)
+    was_held = statements.submit_held(assignment, now, active_seconds, judgments)
     if not was_held:
         # `of`: the campaign's row is read along, and to lock that would hold up every claim of the campaign.
         locked = Assignment.objects.select_for_update(of=("self",), no_key=True)
@@ -222,8 +223,7 @@ def _submit(
         if current.submitted_at is not None:
             return Receipt(current.token, current.kind, current.submitted_at), False
         receipt = Receipt(current.token, _submit_late(current, now, active_seconds), now)
-    judgments = [(a.question, a.value, a.choice, a.strength, a.ranking) for a in answers]
-    statements.store_judgments(assignment, judgments)
+        statements.store_judgments(assignment, judgments)
     if comment:
         Comment.objects.create(assignment_id=assignment.pk, text=comment)
     return receipt, was_held

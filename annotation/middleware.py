@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
+from django.contrib.messages.middleware import MessageMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
@@ -24,7 +25,8 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 
-ENGLISH_ONLY = ("/requester/", "/admin/")
+ADMIN = "/admin/"
+ENGLISH_ONLY = ("/requester/", ADMIN)
 
 
 class SecurityHeaders:
@@ -50,6 +52,14 @@ class PageLanguage(LocaleMiddleware):
             translation.activate("en")
             request.LANGUAGE_CODE = "en"
         else:
+            super().process_request(request)
+
+
+class AdminMessages(MessageMiddleware):
+    """Django's admin says by such messages what it did; no other page does, and a worker's need not pay for them."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        if request.path_info.startswith(ADMIN):
             super().process_request(request)
 
 

@@ -115,14 +115,14 @@ class Completion(models.Model):
 class HIT(models.Model):
     """One unit of work: an item with one completion (Likert), two (pairwise), or a set of up to six (SetMember)."""
 
-    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="hits")
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="hits", db_index=False)
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="hits")
     # Shown to workers, so it says nothing about the systems: a digest (see campaigns.hit_key).
     key = models.CharField(max_length=32)
     pair = models.CharField(max_length=200, blank=True)
     set = models.CharField(max_length=200, blank=True, default="", db_default="")
-    completion_a = models.ForeignKey(Completion, on_delete=models.CASCADE, related_name="+", null=True, blank=True)
-    completion_b = models.ForeignKey(Completion, on_delete=models.CASCADE, related_name="+", null=True, blank=True)
+    completion_a = models.ForeignKey(Completion, models.CASCADE, "+", null=True, blank=True, db_index=False)
+    completion_b = models.ForeignKey(Completion, models.CASCADE, "+", null=True, blank=True, db_index=False)
     position = models.PositiveIntegerField(help_text="publication order")
     free_slots = models.PositiveSmallIntegerField(help_text="k minus the assignments that hold a slot")
 
@@ -358,7 +358,7 @@ class Judgment(Fact):
     A ranking names letters from best to worst, as "c>a=b>d" (see `rankings.py`).
     """
 
-    assignment = models.ForeignKey(Assignment, on_delete=models.PROTECT, related_name="judgments")
+    assignment = models.ForeignKey(Assignment, on_delete=models.PROTECT, related_name="judgments", db_index=False)
     question = models.CharField(max_length=80)
     value = models.SmallIntegerField(null=True, blank=True)
     choice = models.CharField(max_length=16, blank=True)

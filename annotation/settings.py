@@ -82,7 +82,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "annotation.middleware.AdminMessages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "annotation.middleware.RateLimits",
 ]

@@ -18,21 +18,23 @@ from annotation.task_templates import TaskTemplate, parse_template
 # The template comes as its text: nobody has to parse it who knows that text already.
 OWN_ASSIGNMENT = f"""
 SELECT {list_columns(Assignment, "own")}, {list_columns(Campaign, "campaign", without="template")},
-       worker.handle, CAST(campaign.template AS text)
+       worker.handle, CAST(campaign.template AS text) {{content}}
 FROM annotation_assignment AS own
 JOIN annotation_campaign AS campaign ON campaign.id = own.campaign_id
-JOIN annotation_worker AS worker ON worker.id = own.worker_id
+JOIN annotation_worker AS worker ON worker.id = own.worker_id {{tables}}
 WHERE own.token = %s AND own.worker_id = %s AND campaign.name = %s
 """
-PAGE = """
-SELECT hit.key, item.prompt, a.text, b.text,
-       (SELECT COUNT(*) FROM annotation_assignment AS own
-        WHERE own.campaign_id = %s AND own.worker_id = %s AND own.state IN ('submitted', 'approved'))
-FROM annotation_hit AS hit
+# What its page shows comes along where it is to be shown.
+CONTENT = """,
+       hit.key, item.prompt, a.text, b.text,
+       (SELECT COUNT(*) FROM annotation_assignment AS done WHERE done.campaign_id = own.campaign_id
+        AND done.worker_id = own.worker_id AND done.state IN ('submitted', 'approved'))
+"""
+CONTENT_TABLES = """
+JOIN annotation_hit AS hit ON hit.id = own.hit_id
 JOIN annotation_item AS item ON item.id = hit.item_id
 LEFT JOIN annotation_completion AS a ON a.id = hit.completion_a_id
 LEFT JOIN annotation_completion AS b ON b.id = hit.completion_b_id
-WHERE hit.id = %s
 """
 SET_TEXTS = """
 SELECT member.letter, completion.text FROM annotation_setmember AS member
@@ -47,7 +49,13 @@ SUBMIT = """
 UPDATE annotation_assignment SET state = 'submitted', submitted_at = %s, active_seconds = %s
 WHERE id = %s AND state = 'accepted'
 """
-JUDGE = "INSERT INTO annotation_judgment (assignment_id, question, value, choice, strength, ranking) VALUES "
+JUDGE = "INSERT INTO annotation_judgment (assignment_id, question, value, choice, strength, ranking) "
+# Both in one statement, where the database knows that.
+SUBMIT_AND_JUDGE = f"""
+WITH submitted AS ({SUBMIT} RETURNING id)
+{JUDGE} SELECT submitted.id, answer.* FROM submitted, (VALUES {{answers}}) AS answer
+"""
+TYPED_ANSWER = "(%s, CAST(%s AS smallint), %s, CAST(%s AS smallint), %s)"
 # A lease that another has in hand, or whose HIT another has, is passed over: whoever it is may be ending it.
 OVERDUE = """
 SELECT lease.id, lease.hit_id FROM annotation_assignment AS lease JOIN annotation_hit AS hit ON hit.id = lease.hit_id
@@ -98,13 +106,18 @@ SELECT %s, %s, %s, %s, 'accepted', 'work', free.slot,
        substr(%s, 1 + (free.slot - 1) %% 2, 1), substr(%s, 1 + (free.slot - 1) %% %s, %s), '', %s, %s
 FROM ({LOWEST_FREE_SLOT}) AS free RETURNING id, slot, "left", shown
 """
+StoredAnswer = tuple[str, int | None, str, int | None, str]  # question, value, choice, strength, ranking
 DEADLOCK_DETECTED = "40P01"  # PostgreSQL's name for it
 
 
 @dataclass(frozen=True, slots=True)
-class PageContent:
-    """What a worker's page shows: the texts in the order shown, and how many HITs the worker has done before."""
+class OwnPage:
+    """A worker's assignment, its campaign's template, and what its page shows: the texts in the order shown, and how
+    many HITs the worker has done before.
+    """
 
+    assignment: Assignment
+    template: TaskTemplate
     hit_key: str
     prompt: str
     texts: tuple[str, ...]
@@ -115,48 +128,61 @@ def find_assignment(campaign_name: str, token: str, worker_id: int) -> tuple[Ass
     """An assignment with its campaign and worker, and the campaign's template; None if it is not this worker's, or of
     another campaign.
     """
-    rows = _rows(OWN_ASSIGNMENT, token, worker_id, campaign_name)
+    rows = _rows(OWN_ASSIGNMENT.format(content="", tables=""), token, worker_id, campaign_name)
+    return _build_assignment(rows[0], worker_id)[:2] if rows else None
+
+
+def find_page(campaign_name: str, token: str, worker_id: int) -> OwnPage | None:
+    """The same, with what its page shows."""
+    rows = _rows(OWN_ASSIGNMENT.format(content=CONTENT, tables=CONTENT_TABLES), token, worker_id, campaign_name)
     if not rows:
         return None
-    *stored, handle, template = rows[0]
-    found, rest = build(Assignment, stored)
-    found.campaign, _ = build(Campaign, rest, without="template")
-    # Of the worker, a cycle needs no more than this.
-    found.worker = Worker(pk=worker_id, handle=handle)
-    return found, parse_template(template)
-
-
-def read_page_content(assignment: Assignment) -> PageContent:
-    ((key, prompt, text_a, text_b, done),) = _rows(
-        PAGE, assignment.campaign_id, assignment.worker_id, assignment.hit_id
-    )
-    if assignment.shown:
-        by_letter = dict(_rows(SET_TEXTS, assignment.hit_id))
-        texts = tuple(by_letter[letter] for letter in assignment.shown)
-    elif assignment.left:
-        texts = (text_b, text_a) if assignment.left == "b" else (text_a, text_b)
+    found, template, (key, prompt, text_a, text_b, done) = _build_assignment(rows[0], worker_id)
+    if found.shown:
+        by_letter = dict(_rows(SET_TEXTS, found.hit_id))
+        texts = tuple(by_letter[letter] for letter in found.shown)
+    elif found.left:
+        texts = (text_b, text_a) if found.left == "b" else (text_a, text_b)
     else:
         texts = (text_a,)
-    return PageContent(key, prompt, texts, done)
+    return OwnPage(found, template, key, prompt, texts, done)
+
+
+def _build_assignment(row: Sequence[Any], worker_id: int) -> tuple[Assignment, TaskTemplate, Sequence[Any]]:
+    """What OWN_ASSIGNMENT found, and the columns that come along."""
+    found, rest = build(Assignment, row)
+    found.campaign, (handle, template, *content) = build(Campaign, rest, without="template")
+    # Of the worker, a cycle needs no more than this.
+    found.worker = Worker(pk=worker_id, handle=handle)
+    return found, parse_template(template), content
 
 
 def find_held(campaign: Campaign, worker: Worker) -> Assignment | None:
     return next(iter(Assignment.objects.raw(HELD, [campaign.pk, worker.pk])), None)
 
 
-def mark_submitted(assignment: Assignment, now: datetime, active_seconds: float) -> bool:
-    """Whether this submission is the one that counts: of several at once, one finds the lease still running."""
+def submit_held(assignment: Assignment, now: datetime, active_seconds: float, answers: Sequence[StoredAnswer]) -> bool:
+    """Mark a running lease as submitted and store its answers; False, and nothing is stored, if it no longer runs.
+
+    Of several submissions at once, one finds the lease still running.
+    """
+    parameters = [_moment(now), active_seconds, assignment.pk]
     with connection.cursor() as cursor:
-        cursor.execute(SUBMIT, [_moment(now), active_seconds, assignment.pk])
-        return cursor.rowcount == 1
+        if connection.vendor == "postgresql":
+            statement = SUBMIT_AND_JUDGE.format(answers=", ".join([TYPED_ANSWER] * len(answers)))
+            cursor.execute(statement, parameters + [field for answer in answers for field in answer])
+            return cursor.rowcount > 0
+        cursor.execute(SUBMIT, parameters)
+        is_held = cursor.rowcount == 1
+    if is_held:
+        store_judgments(assignment, answers)
+    return is_held
 
 
-def store_judgments(assignment: Assignment, answers: Sequence[tuple[str, int | None, str, int | None, str]]) -> None:
-    """Judgments of (question, value, choice, strength, ranking)."""
-    if answers:
-        rows = ", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(answers))
-        with connection.cursor() as cursor:
-            cursor.execute(JUDGE + rows, [field for answer in answers for field in (assignment.pk, *answer)])
+def store_judgments(assignment: Assignment, answers: Sequence[StoredAnswer]) -> None:
+    rows = ", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(answers))
+    with connection.cursor() as cursor:
+        cursor.execute(f"{JUDGE} VALUES {rows}", [field for answer in answers for field in (assignment.pk, *answer)])
 
 
 def store_lease(lease: Assignment, *, sides: str = "", order: str = "") -> None:

@@ -11,19 +11,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
+from html import escape
 from typing import Any
 
 from django.template.loader import render_to_string
 from django.utils.formats import localize
-from django.utils.html import conditional_escape
+from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
 from annotation.forms import LONGEST_COMMENT, set_form, strength_field
-from annotation.models import Assignment, Campaign
+from annotation.models import Campaign
 from annotation.queries import Earnings
 from annotation.rankings import LETTERS
 from annotation.reading_time import idle_limit_seconds
-from annotation.statements import read_page_content
+from annotation.statements import OwnPage
 from annotation.task_templates import TaskTemplate
 from annotation.templatetags.texts import completion_text, prompt_text
 
@@ -56,16 +57,15 @@ class Frame:
     def fill(self, values: Mapping[str, str]) -> str:
         filled = [self.parts[0]]
         for name, part in zip(self.names, self.parts[1:], strict=True):
-            filled += (conditional_escape(values[name]), part)
+            value = values[name]
+            filled += (value if isinstance(value, SafeString) else escape(value), part)
         return "".join(filled)
 
 
-def render_work_page(
-    found: Assignment, template: TaskTemplate, csrf_token: str, answered: Mapping[str, str], errors: Mapping[str, str]
-) -> str:
-    """The page of `found`; if something is wrong with what was sent, with all that was answered."""
-    study = study_of(found.campaign, template)
-    values = read_values(found, study) | {"csrf_token": csrf_token}
+def render_work_page(page: OwnPage, csrf_token: str, answered: Mapping[str, str], errors: Mapping[str, str]) -> str:
+    """The whole page; if something is wrong with what was sent, with all that was answered."""
+    study = study_of(page.assignment.campaign, page.template)
+    values = read_values(page, study) | {"csrf_token": csrf_token}
     if errors:
         return render_page(study, values, answered, errors)
     return render_frame(study, len(_texts(values)), get_language()).fill(values)
@@ -82,14 +82,13 @@ def study_of(campaign: Campaign, template: TaskTemplate) -> Study:
     )
 
 
-def read_values(found: Assignment, study: Study) -> dict[str, str]:
+def read_values(page: OwnPage, study: Study) -> dict[str, str]:
     """What stands on this page alone, by name; texts are markup already."""
-    content, template = read_page_content(found), study.template
-    prompt, texts = content.prompt, content.texts
-    earnings = Earnings(content.hits_done, study.reward_per_hit)
+    template, prompt, texts = page.template, page.prompt, page.texts
+    earnings = Earnings(page.hits_done, study.reward_per_hit)
     values = {
-        "token": found.token,
-        "hit_key": content.hit_key,
+        "token": page.assignment.token,
+        "hit_key": page.hit_key,
         "hits_done": localize(earnings.hits),
         "earned": localize(earnings.total),
         "idle_seconds": localize(idle_limit_seconds(template, prompt, texts)),

@@ -1,4 +1,4 @@
-"""What a worker's cycle costs beside a plain floor: the same server, database and clicking workers, in turn.
+"""What a worker's cycle costs beside plain floors: the same server, database and clicking workers, in turn.
 
 A cycle is a page opened and an answer sent, over HTTP through gunicorn. The bench also counts: what was acknowledged
 must be stored, once, and no HIT may have more raters than it wants.
@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from annotation.management.load import Tally, click
 from annotation.management.temporary_postgres import temporary_postgres
 from annotation.server import ROOT, running_server
 
+FLOORS = ("bare", "stock")  # see bench_floor.py
+FLOOR_APPLICATION, FLOOR_VARIABLE = "annotation.management.bench_floor", "PREFLOOP_BENCH_FLOOR"
 CAMPAIGN, CAMPAIGN_HITS, PROCESSES, THREADS, CLAIM_TURNS = "bench", 20_000, 2, 4, 100
 STORED = """
 SELECT token, (SELECT COUNT(*) FROM annotation_judgment AS judgment WHERE judgment.assignment_id = assignment.id)
@@ -53,14 +55,16 @@ class BenchConfig:
 
 
 def bench_annotation(config: BenchConfig, say: Callable[[str], None]) -> dict[str, Any]:
-    """For each kind of database: app and floor under load, what was lost or doubled, and the time of a claim."""
+    """For each kind of database: app and floors under load, what was lost or doubled, and the time of a claim."""
     openers = {"sqlite": _sqlite, "postgresql": _postgresql}
     results = {}
     for kind in config.databases:
         if kind not in openers:
             raise InputError(f"--databases: expected {' or '.join(openers)}, found {kind!r}.")
         with openers[kind]() as (database, log):
-            say(f"{kind}: {config.rounds} rounds of floor and app, {config.workers} workers, {config.seconds:g} s each")
+            say(
+                f"{kind}: {config.rounds} rounds of floors and app, {config.workers} workers, {config.seconds:g} s each"
+            )
             results[kind] = bench_load(database, log, config) | {"claims": bench_claims(database, config)}
     return results
 
@@ -82,40 +86,42 @@ def _postgresql() -> Iterator[tuple[Path | str, Path]]:
 
 
 def bench_load(database: Path | str, log: Path, config: BenchConfig) -> dict[str, Any]:
-    """Both are served all the time, and loaded in turn, so that a machine whose speed drifts slows both."""
+    """All are served all the time, and loaded in turn, so that a machine whose speed drifts slows them alike."""
     run_in(
         database,
         f"from annotation.management.bench_claims import store_campaign\nstore_campaign({CAMPAIGN!r}, {CAMPAIGN_HITS})",
     )
-    with _open(database) as connection:
-        for statement in _floor_tables().split(";"):
-            if statement.strip():
-                connection.execute(statement)
+    _create_floor(database)
     # All its workers sit behind one address, and send faster than any person.
     unlimited = {"PREFLOOP_RATE_LIMITS": "off"}
-    serve = functools.partial(
-        running_server, database, log=log, workers=PROCESSES, threads=THREADS, environment=unlimited
-    )
-    floor: list[dict[str, float]] = []
-    app: list[dict[str, float]] = []
+    serve = functools.partial(running_server, database, log=log, workers=PROCESSES, threads=THREADS)
+    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in (*FLOORS, "app")}
     tallies: list[Tally] = []
-    with (
-        serve() as url,
-        serve(application="annotation.management.bench_floor") as floor_url,
-    ):
+    with contextlib.ExitStack() as servers:
+        url = servers.enter_context(serve(environment=unlimited))
+        floor_urls = {
+            floor: servers.enter_context(serve(application=FLOOR_APPLICATION, environment={FLOOR_VARIABLE: floor}))
+            for floor in FLOORS
+        }
         for turn in range(config.rounds):
             handles = [f"worker-{turn}-{number}" for number in range(config.workers)]
-            floor.append(describe(*click(floor_url, "floor", handles, config.seconds)))
+            for floor, floor_url in floor_urls.items():
+                rounds[floor].append(describe(*click(floor_url, "floor", handles, config.seconds)))
             seen, seconds = click(url, CAMPAIGN, handles, config.seconds)
-            app.append(describe(seen, seconds))
+            rounds["app"].append(describe(seen, seconds))
             tallies += seen
-    return compare(app, floor) | check_stored(database, tallies)
+    return compare(rounds) | check_stored(database, tallies)
 
 
-def _floor_tables() -> str:
+def _create_floor(database: Path | str) -> None:
     """The statements are read from the file: importing it would configure Django a second time."""
     source = (Path(__file__).parent / "bench_floor.py").read_text(encoding="utf-8")
-    return source.split('TABLES = """')[1].split('"""')[0]
+    tables = source.split('TABLES = """')[1].split('"""')[0]
+    moment = "datetime" if isinstance(database, Path) else "timestamp with time zone"
+    with _open(database) as connection:
+        for statement in tables.replace("{moment}", moment).split(";"):
+            if statement.strip():
+                connection.execute(statement)
 
 
 def describe(tallies: Sequence[Tally], seconds: float) -> dict[str, float]:
@@ -127,20 +133,18 @@ def describe(tallies: Sequence[Tally], seconds: float) -> dict[str, float]:
     return {"cycles_per_s": cycles / seconds} | {f"p{p}_ms": requests[len(requests) * p // 100] for p in (50, 95, 99)}
 
 
-def compare(app: Sequence[dict[str, float]], floor: Sequence[dict[str, float]]) -> dict[str, Any]:
-    """Medians over the rounds, and the ratios of cycles a second, round by round."""
-    ratios = [mine["cycles_per_s"] / its["cycles_per_s"] for mine, its in zip(app, floor, strict=True)]
-
-    def medians(rounds: Sequence[dict[str, float]]) -> dict[str, float]:
-        return {name: statistics.median(row[name] for row in rounds) for name in rounds[0]}
-
-    return {
-        "app": medians(app),
-        "floor": medians(floor),
-        "ratio": statistics.median(ratios),
-        "ratio_min": min(ratios),
-        "ratio_max": max(ratios),
+def compare(rounds: Mapping[str, Sequence[dict[str, float]]]) -> dict[str, Any]:
+    """Medians over the rounds, and the app's cycles a second as ratios to each floor's, round by round."""
+    result: dict[str, Any] = {
+        name: {measure: statistics.median(row[measure] for row in rows) for measure in rows[0]}
+        for name, rows in rounds.items()
     }
+    result["ratios"] = {}
+    for floor in FLOORS:
+        pairs = zip(rounds["app"], rounds[floor], strict=True)
+        ratios = [mine["cycles_per_s"] / its["cycles_per_s"] for mine, its in pairs]
+        result["ratios"][floor] = {"median": statistics.median(ratios), "least": min(ratios), "most": max(ratios)}
+    return result
 
 
 def check_stored(database: Path | str, tallies: Sequence[Tally]) -> dict[str, int]:

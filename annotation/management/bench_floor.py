@@ -1,11 +1,16 @@
-"""The floor of `bench_annotation`: the least that any Django app does for the same cycle, served the same way.
+"""The floors of `bench_annotation`: the least that any Django app does for the same cycle, served the same way.
 
 A page (GET) reads two texts and renders a template with a CSRF token; its answer (POST) inserts a judgment and takes
-the next free slot, in one transaction. Sessions are signed cookies, as the app's are. No form is checked, nothing is
-leased or expires, nobody is kept from meeting a text twice, and no campaign, worker or assignment is looked up.
+the next free slot, in one transaction. No form is checked, nothing is leased or expires, nobody is kept from meeting a
+text twice, and no campaign, worker or assignment is looked up.
+
+The bare floor keeps sessions in signed cookies, as the app does, and knows no users. The stock floor is what Django's
+`startproject` sets up: its middleware, sessions in the database, and a user who is signed in.
 
 It is a project in one file and configures Django for itself: only a server may import it.
 """
+
+import os
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
@@ -17,22 +22,34 @@ from django.urls import path
 
 from annotation import settings as app
 
+IS_STOCK = os.environ.get("PREFLOOP_BENCH_FLOOR") == "stock"
+BARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+]
+STOCK = [
+    "django.middleware.security.SecurityMiddleware",
+    *BARE,
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
 settings.configure(
     SECRET_KEY=app.SECRET_KEY,
     DATABASES=app.DATABASES,
     ALLOWED_HOSTS=["127.0.0.1"],
     ROOT_URLCONF=__name__,
-    SESSION_ENGINE=app.SESSION_ENGINE,
-    MIDDLEWARE=[
-        "django.contrib.sessions.middleware.SessionMiddleware",
-        "django.middleware.common.CommonMiddleware",
-        "django.middleware.csrf.CsrfViewMiddleware",
-    ],
+    INSTALLED_APPS=[f"django.contrib.{name}" for name in ("auth", "contenttypes", "sessions")] if IS_STOCK else [],
+    SESSION_ENGINE="django.contrib.sessions.backends.db" if IS_STOCK else app.SESSION_ENGINE,
+    MIDDLEWARE=STOCK if IS_STOCK else BARE,
 )
 
 TABLES = """
 CREATE TABLE floor_slot (id integer PRIMARY KEY, a text NOT NULL, b text NOT NULL, worker varchar(100));
 CREATE INDEX floor_free ON floor_slot (id) WHERE worker IS NULL;
+CREATE TABLE django_session (
+    session_key varchar(40) PRIMARY KEY, session_data text NOT NULL, expire_date {moment} NOT NULL);
 CREATE TABLE floor_judgment (slot integer PRIMARY KEY REFERENCES floor_slot, choice varchar(16) NOT NULL);
 INSERT INTO floor_slot (id, a, b)
     WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 60000)
@@ -52,8 +69,17 @@ PAGE = Engine().from_string("""<!doctype html><html lang="en"><head><title>Floor
 
 
 def arrive(request: HttpRequest) -> HttpResponse:
+    if IS_STOCK:
+        from django.contrib.auth import login
+        from django.contrib.auth.models import User
+
+        login(request, User.objects.get_or_create(username=request.GET["worker"])[0])
     request.session["worker"] = request.GET["worker"]
     return HttpResponse(get_token(request))
+
+
+def worker_of(request: HttpRequest) -> str:
+    return request.user.get_username() if IS_STOCK else request.session["worker"]
 
 
 def join(request: HttpRequest) -> HttpResponse:
@@ -67,14 +93,14 @@ def accept(request: HttpRequest) -> HttpResponse:
 def take_slot(request: HttpRequest) -> int:
     lock = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
     with connection.cursor() as cursor:
-        cursor.execute(TAKE.format(lock=lock), [request.session["worker"]])
+        cursor.execute(TAKE.format(lock=lock), [worker_of(request)])
         ((slot,),) = cursor.fetchall()
     return slot
 
 
 def show(request: HttpRequest, slot: int) -> HttpResponse:
     with connection.cursor() as cursor:
-        cursor.execute(READ, [slot, request.session["worker"]])
+        cursor.execute(READ, [slot, worker_of(request)])
         (texts,) = cursor.fetchall()
     context = {"slot": slot, "texts": texts, "csrf_token": get_token(request)}
     return HttpResponse(PAGE.render(Context(context)))

@@ -4,8 +4,6 @@ Every change is a POST answered by 303, so that a reload repeats nothing. A subm
 a whole cycle is one POST and one GET.
 """
 
-from collections.abc import Mapping
-
 from django.forms import BaseForm
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.middleware.csrf import get_token
@@ -22,7 +20,7 @@ from annotation.invitations import is_handle, read_ticket
 from annotation.models import Assignment, Campaign, Participation, Worker
 from annotation.qualification_attempts import NotQualifiedError, may_work
 from annotation.queries import count_earnings
-from annotation.statements import find_assignment
+from annotation.statements import OwnPage, find_assignment, find_page
 from annotation.task_templates import TaskTemplate, template_of
 from annotation.work_pages import render_work_page
 
@@ -133,10 +131,17 @@ def go_to(claimed: Assignment | None, campaign_name: str) -> HttpResponse:
 @never_cache
 @require_GET
 def assignment(request: HttpRequest, campaign_name: str, token: str) -> HttpResponse:
-    found, template = find_own_assignment(request, campaign_name, token)
-    if found.submitted_at is not None or found.state == Assignment.State.RETURNED:
+    page = find_own_page(request, campaign_name, token)
+    if page.assignment.submitted_at is not None or page.assignment.state == Assignment.State.RETURNED:
         return see_other("finish", campaign_name)
-    return render_assignment(request, found, template, {})
+    return HttpResponse(render_work_page(page, get_token(request), {}, {}))
+
+
+def find_own_page(request: HttpRequest, campaign_name: str, token: str) -> OwnPage:
+    page = find_page(campaign_name, token, request.session.get("worker", 0))
+    if page is None:
+        raise Http404("no such assignment for this worker")
+    return page
 
 
 def find_own_assignment(request: HttpRequest, campaign_name: str, token: str) -> tuple[Assignment, TaskTemplate]:
@@ -144,13 +149,6 @@ def find_own_assignment(request: HttpRequest, campaign_name: str, token: str) ->
     if found is None:
         raise Http404("no such assignment for this worker")
     return found
-
-
-def render_assignment(
-    request: HttpRequest, found: Assignment, template: TaskTemplate, errors: Mapping[str, str]
-) -> HttpResponse:
-    page = render_work_page(found, template, get_token(request), request.POST, errors)
-    return HttpResponse(page, status=422 if errors else 200)
 
 
 def first_errors(*forms: BaseForm) -> dict[str, str]:
@@ -165,7 +163,9 @@ def submit(request: HttpRequest, campaign_name: str, token: str) -> HttpResponse
     answers, form = read_answers(found, template, request.POST)
     comment = read_comment(found.campaign, request.POST)
     if form.errors or comment.errors:
-        return render_assignment(request, found, template, first_errors(form, comment))
+        page = find_own_page(request, campaign_name, token)
+        errors = first_errors(form, comment)
+        return HttpResponse(render_work_page(page, get_token(request), request.POST, errors), status=422)
     _, claimed = assignments.submit_and_claim(
         found, found.worker, answers, read_active_seconds(request.POST), comment=comment.text
     )

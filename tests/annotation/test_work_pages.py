@@ -10,7 +10,7 @@ from django.utils.translation import get_language
 
 from annotation.assignments import claim
 from annotation.models import Campaign, Worker
-from annotation.statements import find_assignment
+from annotation.statements import find_page
 from annotation.work_pages import MARKED, read_values, render_frame, render_page, render_work_page, study_of
 from tests.annotation.conftest import TASKS
 from tests.annotation.test_worker_pages import MakeCampaign, accept, arrive
@@ -19,9 +19,9 @@ from tests.annotation.test_worker_pages import MakeCampaign, accept, arrive
 def open_work(campaign: Campaign, worker: Worker, csrf_token: str = "csrf-of-this-browser") -> str:
     lease = claim(campaign, worker)
     assert lease is not None
-    found = find_assignment(campaign.name, lease.token, worker.pk)
+    found = find_page(campaign.name, lease.token, worker.pk)
     assert found is not None
-    return render_work_page(*found, csrf_token, {}, {})
+    return render_work_page(found, csrf_token, {}, {})
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])
@@ -32,11 +32,10 @@ def test_a_filled_frame_is_the_page_that_its_template_renders(
     campaign = make_campaign(kind=kind, allow_tie=kind in ("pairwise", "ranking"), ask_comment=True)
     lease = claim(campaign, ada)
     assert lease is not None
-    found = find_assignment(campaign.name, lease.token, ada.pk)
+    found = find_page(campaign.name, lease.token, ada.pk)
     assert found is not None
-    assignment, template = found
-    study = study_of(campaign, template)
-    values = read_values(assignment, study) | {"csrf_token": "csrf-of-this-browser"}
+    study = study_of(campaign, found.template)
+    values = read_values(found, study) | {"csrf_token": "csrf-of-this-browser"}
     assert values["prompt"] and lease.token == values["token"]
     with translation.override(language):
         whole = render_page(study, values, {}, {})
@@ -83,7 +82,7 @@ def test_a_text_that_looks_like_a_mark_stays_a_text(make_campaign: MakeCampaign,
     assert "mark-token-0123456789abcdef &lt;b&gt;" in open_work(campaign, ada)
 
 
-def test_a_cycle_asks_the_database_seven_times(make_campaign: MakeCampaign) -> None:
+def test_a_cycle_asks_the_database_six_times(make_campaign: MakeCampaign) -> None:
     """Each exchange costs about a tenth of a cycle, so one more should be worth it."""
     campaign = make_campaign(hits=3)
     browser = arrive(campaign)
@@ -93,4 +92,4 @@ def test_a_cycle_asks_the_database_seven_times(make_campaign: MakeCampaign) -> N
     with CaptureQueriesContext(connection) as sent:
         assert browser.post(f"{path}submit/", {"preference": "left"}).status_code == 303
     asked = [query["sql"] for query in (*opened, *sent) if "SAVEPOINT" not in query["sql"]]
-    assert len(asked) == 7, asked
+    assert len(asked) == 6, asked

@@ -1,4 +1,4 @@
-"""`manage.py bench_annotation`: what a worker's cycle costs beside a plain floor, on SQLite and PostgreSQL."""
+"""`manage.py bench_annotation`: what a worker's cycle costs beside plain floors, on SQLite and PostgreSQL."""
 
 import os
 import secrets
@@ -8,19 +8,19 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from annotation.management.bench import BenchConfig, bench_annotation, is_sound
+from annotation.management.bench import FLOORS, BenchConfig, bench_annotation, is_sound
 from annotation.management.command import PipelineCommand
 
 
 class Command(PipelineCommand):
-    help = "Time workers' cycles over HTTP beside a plain floor, and claims in small and large campaigns."
+    help = "Time workers' cycles over HTTP beside plain floors, and claims in small and large campaigns."
 
     def add_options(self, parser: ArgumentParser) -> None:
         default = BenchConfig()
         parser.add_argument("--databases", nargs="+", default=list(default.databases), help="sqlite, postgresql")
         parser.add_argument("--workers", type=int, default=default.workers, help="who click at once, such as 200")
         parser.add_argument("--seconds", type=float, default=default.seconds, help="of clicking in a round")
-        parser.add_argument("--rounds", type=int, default=default.rounds, help="of floor and app, in turn")
+        parser.add_argument("--rounds", type=int, default=default.rounds, help="of floors and app, in turn")
         parser.add_argument(
             "--hits", type=int, nargs="+", default=list(default.hits), help="sizes at which claims are timed"
         )
@@ -43,16 +43,19 @@ class Command(PipelineCommand):
         return results
 
     def _show(self, kind: str, result: dict[str, Any]) -> None:
-        for name in ("floor", "app"):
+        for name in (*FLOORS, "app"):
             row = result[name]
             self.stderr.write(
                 f"{kind:10} {name:5} {row['cycles_per_s']:7.1f} cycles/s   "
                 f"p50 {row['p50_ms']:6.1f}  p95 {row['p95_ms']:6.1f}  p99 {row['p99_ms']:6.1f} ms a request"
             )
+        for floor, ratio in result["ratios"].items():
+            self.stderr.write(
+                f"{kind:10} {ratio['median']:.2f} of the {floor} floor ({ratio['least']:.2f} to {ratio['most']:.2f})"
+            )
         self.stderr.write(
-            f"{kind:10} ratio {result['ratio']:.2f} of the floor ({result['ratio_min']:.2f} to "
-            f"{result['ratio_max']:.2f}); {result['acknowledged']} acknowledged, {result['lost']} lost, "
-            f"{result['doubled']} doubled, {result['overfilled']} overfilled"
+            f"{kind:10} {result['acknowledged']} acknowledged, {result['lost']} lost, {result['doubled']} doubled, "
+            f"{result['overfilled']} overfilled"
         )
         for size, row in result["claims"].items():
             claims = "  ".join(f"{name} {value:.2f}" for name, value in row.items())
