@@ -17,12 +17,13 @@ from analysis.comparison_findings import (
     tabulate_wins,
 )
 from analysis.drawing import save_figure
-from analysis.findings import Chapter
+from analysis.findings import Chapter, Finding
 from analysis.judgments_page import build_page
 from analysis.preferences import FLIPS
 from analysis.rating_findings import describe_question, draw_agreement
 from analysis.report import write_report
 from analysis.resampling import DRAWS
+from analysis.results import format_interval, format_number, format_p, latex_table
 from annotation.errors import InputError
 from annotation.run_folders import plain, write_json
 
@@ -47,10 +48,10 @@ class Options:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Selection:
-    """The rows that count, and how many of each kind were left out."""
+    """The rows that count, and those that do not, a line (row, reason) each."""
 
     rows: pd.DataFrame
-    left_out: dict[str, int]
+    left_out: pd.DataFrame
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class JudgmentAnalysis:
     manifest: Mapping[str, Any]
     counts: dict[str, Any]
     chapters: tuple[Chapter, ...]
+    left_out: pd.DataFrame  # row, reason
 
 
 def select_rows(table: pd.DataFrame, include: Collection[str] = ()) -> Selection:
@@ -71,7 +73,8 @@ def select_rows(table: pd.DataFrame, include: Collection[str] = ()) -> Selection
     is_kind = table["kind"].isin({"work", *include})
     is_kept = is_kind & ((table["excluded"] == "") | ("excluded" in include))
     reasons = table["kind"].where(~is_kind, "excluded: " + table["excluded"])
-    return Selection(table[is_kept], reasons[~is_kept].value_counts().sort_index().to_dict())
+    left_out = reasons[~is_kept]
+    return Selection(table[is_kept], pd.DataFrame({"row": left_out.index, "reason": left_out.to_numpy()}))
 
 
 def analyze_judgments(
@@ -80,21 +83,29 @@ def analyze_judgments(
     *,
     manifest: Mapping[str, Any],
     options: Options,
+    left_out: pd.DataFrame | None = None,
 ) -> JudgmentAnalysis:
-    """The analyses that fit the tables of an export; InputError if there is nothing to compare."""
+    """The analyses that fit the tables; InputError if there is nothing to analyse.
+
+    left_out: rows (row, reason) that could not be read; they are counted with those that do not count.
+    """
     chapters: list[Chapter] = []
     counts: dict[str, Any] = {}
+    unread = pd.DataFrame({"row": [], "reason": []}) if left_out is None else left_out
+    not_used = [unread]
     if ratings is not None:
         selection = _select(ratings, RATING_COLUMNS, "ratings", options)
         chapters += describe_ratings(selection.rows, manifest, options)
-        counts["ratings"] = _count(selection, ["item", "system", "hit", "worker"])
+        counts["ratings"] = _count(selection, unread, ["item", "system", "hit", "worker"])
+        not_used.append(selection.left_out)
     if comparisons is not None:
         selection = _select(comparisons, COMPARISON_COLUMNS, "comparisons", options)
         chapters += describe_comparisons(selection.rows, options)
-        counts["comparisons"] = _count(selection, ["item", "pair", "worker"])
+        counts["comparisons"] = _count(selection, unread, ["item", "pair", "worker"])
+        not_used.append(selection.left_out)
     if not chapters:
         raise InputError("the export holds neither ratings nor comparisons; expected at least one of them.")
-    return JudgmentAnalysis(options, manifest, counts, tuple(chapters))
+    return JudgmentAnalysis(options, manifest, counts, tuple(chapters), pd.concat(not_used))
 
 
 def _select(table: pd.DataFrame, columns: tuple[str, ...], name: str, options: Options) -> Selection:
@@ -103,21 +114,27 @@ def _select(table: pd.DataFrame, columns: tuple[str, ...], name: str, options: O
             raise InputError(f"{name}: the column {column!r} is missing.")
     selection = select_rows(table, options.include)
     if selection.rows.empty:
-        found = ", ".join(f"{count} {reason}" for reason, count in selection.left_out.items()) or "no row"
+        counted = _count_reasons(selection.left_out)
+        found = ", ".join(f"{count} {reason}" for reason, count in counted.items()) or "no row"
         raise InputError(f"{name}: no row is unexcluded work ({found}); name more kinds with --include.")
+    raters = selection.rows["worker"].unique()
+    if len(raters) < 2:
+        raise InputError(f"{name}: only {raters[0]!r} has judged; expected at least two raters.")
     return selection
 
 
-def _count(selection: Selection, columns: list[str]) -> dict[str, Any]:
+def _count(selection: Selection, unread: pd.DataFrame, columns: list[str]) -> dict[str, Any]:
     distinct = {f"{column}s": int(selection.rows[column].nunique()) for column in columns}
-    return {"used": len(selection.rows), "left_out": selection.left_out} | distinct
+    left_out = _count_reasons(pd.concat([unread, selection.left_out]))
+    return {"used": len(selection.rows), "left_out": left_out} | distinct
+
+
+def _count_reasons(left_out: pd.DataFrame) -> dict[str, int]:
+    return left_out["reason"].value_counts().sort_index().to_dict()
 
 
 def describe_ratings(ratings: pd.DataFrame, manifest: Mapping[str, Any], options: Options) -> list[Chapter]:
     """A chapter a question, in the campaign's order, and one figure of agreement over all of them."""
-    systems = sorted(ratings["system"].unique())
-    if len(systems) < 2:
-        raise InputError(f"ratings: only the system {systems[0]!r} was rated; expected at least two to compare.")
     texts = {question["name"]: question.get("text", "") for question in manifest.get("questions", [])}
     names = sorted(ratings["question"].unique())
     asked = [name for name in texts if name in names] + [name for name in names if name not in texts]
@@ -140,7 +157,8 @@ def describe_comparisons(comparisons: pd.DataFrame, options: Options) -> list[Ch
     chapters = [
         describe_matchup(matchup, seed=options.seed, draws=options.draws, flips=options.flips) for matchup in matchups
     ]
-    return [overview, *chapters, describe_position_bias(comparisons)]
+    are_sides_known = (comparisons["left"] != "").any()
+    return [overview, *chapters, *([describe_position_bias(comparisons)] if are_sides_known else [])]
 
 
 def write_analysis(analysis: JudgmentAnalysis, folder: Path) -> dict[str, Any]:
@@ -158,14 +176,35 @@ def write_analysis(analysis: JudgmentAnalysis, folder: Path) -> dict[str, Any]:
     (folder / "tables").mkdir()
     for chapter in analysis.chapters:
         for name, table in chapter.tables.items():
-            table.to_csv(folder / "tables" / f"{file_name(name)}.csv", index=False)
+            _write_table(table, folder / "tables", name)
         for named in chapter.figures:
             save_figure(named.figure, folder / "figures", file_name(named.name))
-    tidy = pd.DataFrame([plain(finding) for finding in findings]).drop(columns=["details", "warnings"])
+    tidy = pd.DataFrame([plain(finding) for finding in findings]).drop(columns=["details", "warnings", "is_aside"])
     tidy.to_csv(folder / "tables" / "results.csv", index=False)
+    printed = latex_table(pd.DataFrame(map(_print_finding, findings)))
+    (folder / "tables" / "results.tex").write_text(printed, encoding="utf-8")
+    analysis.left_out.to_csv(folder / "tables" / "left_out.csv", index=False)
     page = build_page(analysis.chapters, analysis.manifest, analysis.counts, analysis.options.seed)
     write_report(page, folder / "report.html")
     return summarize(analysis)
+
+
+def _print_finding(finding: Finding) -> dict[str, str]:
+    """A row as a paper has it."""
+    return {
+        "statistic": finding.label,
+        "of": finding.subject,
+        "estimate": format_number(finding.estimate),
+        "95% interval": format_interval(finding.low, finding.high) if not math.isnan(finding.low) else "",
+        "p": format_p(finding.p_value).removeprefix("p ").removeprefix("= ") if not math.isnan(finding.p_value) else "",
+        "n": f"{finding.used} {finding.counted}",
+    }
+
+
+def _write_table(table: pd.DataFrame, folder: Path, name: str) -> None:
+    """For programs and for papers."""
+    table.to_csv(folder / f"{file_name(name)}.csv", index=False)
+    (folder / f"{file_name(name)}.tex").write_text(latex_table(table), encoding="utf-8")
 
 
 def summarize(analysis: JudgmentAnalysis) -> dict[str, Any]:

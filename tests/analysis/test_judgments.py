@@ -168,7 +168,9 @@ def test_only_unexcluded_work_counts_unless_more_is_asked_for(tmp_path: Path) ->
     table = pd.DataFrame(rows + extra)
     for include, more in (((), 0), (("excluded",), 1), (("gold", "excluded"), 3)):
         assert len(select_rows(table, include).rows) == len(rows) + more
-    assert select_rows(table).left_out == {"excluded: failed attention": 1, "gold": 2, "surplus": 1}
+    left_out = select_rows(table).left_out
+    assert left_out["reason"].value_counts().to_dict() == {"excluded: failed attention": 1, "gold": 2, "surplus": 1}
+    assert len(set(left_out["row"])) == 4 and not set(left_out["row"]) & set(select_rows(table).rows.index)
 
 
 def test_a_matchup_is_the_same_whichever_system_a_row_calls_a() -> None:
@@ -217,8 +219,12 @@ def test_all_ties_are_reported_as_undefined(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "rows", "sentence"),
     [
-        ("ratings", [rating(0, "s", "quality", 3, 0)], "only the system 's' was rated; expected at least two"),
-        ("comparisons", [comparison(0, "s", "s", "a", 0)], "every pair is of 's' with itself; expected two systems"),
+        ("ratings", [rating(0, "s", "quality", 3, 0)], "only 'worker-00' has judged; expected at least two raters"),
+        (
+            "comparisons",
+            [comparison(0, "s", "s", "a", worker) for worker in (0, 1)],
+            "every pair is of 's' with itself",
+        ),
         ("ratings", [rating(0, "s", "quality", 3, 0, kind="gold")], r"no row is unexcluded work \(1 gold\)"),
         ("ratings", [], "empty; expected at least one row"),
         ("ratings", [{"hit": "h"}], "the key 'campaign' is missing"),
