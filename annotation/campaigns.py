@@ -21,6 +21,12 @@ STRENGTH_LABELS = {
     3: ("Slightly", "Clearly", "Far better"),
     4: ("Barely", "Slightly", "Clearly", "Far better"),
 }
+# Labels are kept with the votes, so they are in the language of the campaign, not of a worker's browser.
+KOREAN_STRENGTH_LABELS = {
+    2: ("조금 더", "확실히 더"),
+    3: ("조금 더", "확실히 더", "훨씬 더"),
+    4: ("아주 조금 더", "조금 더", "확실히 더", "훨씬 더"),
+}
 
 
 @transaction.atomic
@@ -70,7 +76,8 @@ def _strength_labels(template: TaskTemplate, config: CampaignConfig) -> tuple[st
         raise InputError(f"strength_points: expected 0 for task {config.task!r}, whose kind is {template.kind}.")
     if points and own and len(own) != points:
         raise InputError(f"strength_points: task {config.task!r} labels {len(own)} points; expected that or 0.")
-    return (own or STRENGTH_LABELS[points]) if points else ()
+    usual = KOREAN_STRENGTH_LABELS if (config.language or template.language) == "ko" else STRENGTH_LABELS
+    return (own or usual[points]) if points else ()
 
 
 def expect_free_name(name: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from annotation.campaign_files import CampaignConfig
-from annotation.campaigns import STRENGTH_LABELS, adapt_template
+from annotation.campaigns import KOREAN_STRENGTH_LABELS, STRENGTH_LABELS, adapt_template
 from annotation.errors import InputError
 from annotation.exports import export_judgments
 from annotation.models import Assignment, Campaign, Judgment
@@ -69,6 +69,14 @@ def test_a_side_comes_with_how_much_better_it_is(make_campaign: MakeCampaign, tm
     right = "b" if Assignment.objects.get(state="submitted").left == "a" else "a"
     assert (comparison.choice, comparison.strength) == (right, points)
     assert read_manifest(tmp_path / "export")["strength_labels"] == list(STRENGTH_LABELS[points])
+
+
+@pytest.mark.parametrize(("language", "expected"), [("ko", KOREAN_STRENGTH_LABELS), ("", STRENGTH_LABELS)])
+def test_usual_labels_are_in_the_language_of_the_campaign(language: str, expected: dict[int, tuple[str, ...]]) -> None:
+    template = load_template("commongen-pairwise")
+    for points, labels in expected.items():
+        config = CampaignConfig(name="c", task="commongen-pairwise", strength_points=points, language=language)
+        assert adapt_template(template, config).strength_labels == labels and len(labels) == points
 
 
 def test_a_side_without_its_strength_is_not_stored(make_campaign: MakeCampaign) -> None:
