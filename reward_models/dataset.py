@@ -1,8 +1,9 @@
 """The votes on pairs as training data: soft targets, and splits that share no prompt."""
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from annotation.errors import InputError
@@ -20,17 +21,40 @@ class PairSplits:
     train: tuple[Preference, ...]
     validation: tuple[Preference, ...]
     test: tuple[Preference, ...]
+    left_out: Mapping[str, int] = field(default_factory=dict)  # pairs by the reason
+
+    @property
+    def texts(self) -> tuple[list[str], list[str]]:
+        """Prompts and completions of all pairs, a row a text."""
+        pairs = (*self.train, *self.validation, *self.test)
+        prompts = [pair.prompt for pair in pairs]
+        return prompts * 2, [pair.completion_a for pair in pairs] + [pair.completion_b for pair in pairs]
 
 
 def split_pairs(preferences: Iterable[Preference]) -> PairSplits:
     """The usable pairs by split; InputError if a split is empty or a prompt is in two of them."""
-    usable = [pair for pair in preferences if pair.votes_a + pair.votes_b + pair.votes_tie > 0]
+    usable, left_out = [], Counter[str]()
+    for pair in preferences:
+        reason = _why_unusable(pair)
+        if reason:
+            left_out[reason] += 1
+        else:
+            usable.append(pair)
     splits = {name: tuple(pair for pair in usable if pair.split == name) for name in ("train", "validation", "test")}
     for name, pairs in splits.items():
         if not pairs:
-            raise InputError(f"the export has no pair with votes in its {name} split; expected some in each of three.")
+            counted = "".join(f"; {count} left out, {reason}" for reason, count in left_out.items())
+            raise InputError(f"no pair to learn from is in the {name} split; expected some in each of three{counted}.")
     _expect_disjoint(splits)
-    return PairSplits(**splits)
+    return PairSplits(**splits, left_out=dict(left_out))
+
+
+def _why_unusable(pair: Preference) -> str:
+    if pair.votes_a + pair.votes_b + pair.votes_tie == 0:
+        return "without a vote for a side or a tie"
+    if pair.completion_a == pair.completion_b:
+        return "whose completions are the same text"
+    return ""
 
 
 def _expect_disjoint(splits: dict[str, tuple[Preference, ...]]) -> None:

@@ -11,7 +11,7 @@ Score s(x, y) = logit("good") − logit("bad"), read in the decoder:
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +24,8 @@ from annotation.errors import InputError
 
 Layout = Literal["encoder", "decoder", "decoder-mean"]
 SETTINGS_FILE = "preference_model.json"
+USUAL_TOKENS = 512  # what T5 was trained on
+UNLIMITED = 10**9  # tokenizers that know no limit say more than this
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class ScoreSettings:
     """How the score is read, and its mean and spread on completions like those that people judged.
 
     mean, temperature: σ((s − mean) / temperature) is the preference as a reward in (0, 1).
+    max_tokens: of the encoder's input and of the decoder's; 0: as many as the base model was made for.
     """
 
     layout: Layout
@@ -38,8 +41,7 @@ class ScoreSettings:
     bad: str = "bad"
     mean: float = 0.0
     temperature: float = 1.0
-    max_prompt_tokens: int = 256
-    max_completion_tokens: int = 128
+    max_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,11 @@ class PreferenceModel(torch.nn.Module):
         super().__init__()
         if not network.config.is_encoder_decoder:
             raise InputError(f"a {network.config.model_type} model has no encoder; expected an encoder-decoder.")
-        self.network, self.tokenizer, self.settings = network, tokenizer, settings
+        largest = _largest_input(network, tokenizer)
+        if settings.max_tokens > largest.hard:
+            raise InputError(f"max_tokens is {settings.max_tokens}; the model takes at most {largest.hard:,}.")
+        self.network, self.tokenizer = network, tokenizer
+        self.settings = replace(settings, max_tokens=settings.max_tokens or largest.usual)
         self.verdict_ids = [_single_token(tokenizer, word) for word in (settings.good, settings.bad)]
 
     def forward(self, prompts: Sequence[str], completions: Sequence[str]) -> Tensor:
@@ -74,8 +80,10 @@ class PreferenceModel(torch.nn.Module):
 
     def read(self, prompts: Sequence[str], completions: Sequence[str]) -> "Reading":
         eos = self.tokenizer.eos_token_id
-        prompt_ids = self._token_ids(prompts, self.settings.max_prompt_tokens)
-        completion_ids = self._token_ids(completions, self.settings.max_completion_tokens)
+        prompt_ids, completion_ids = self._token_ids(prompts), self._token_ids(completions)
+        rooms = self._rooms_for_prompts(completion_ids)
+        # A completion is judged whole; a prompt that is too long loses its beginning.
+        prompt_ids = [row[-room:] for row, room in zip(prompt_ids, rooms, strict=True)]
         if self.settings.layout == "encoder":
             # One EOS between prompt and completion, one after: where the prompt ends must be beyond doubt.
             inputs = [[*x, eos, *y, eos] for x, y in zip(prompt_ids, completion_ids, strict=True)]
@@ -107,10 +115,29 @@ class PreferenceModel(torch.nn.Module):
             return (verdicts[:, 1:] * is_response).sum(dim=1) / lengths
         return verdicts.gather(1, lengths[:, None])[:, 0]
 
-    def _token_ids(self, texts: Sequence[str], limit: int) -> list[list[int]]:
-        """Ids without special tokens; a longer text loses its beginning."""
-        rows: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-        return [row[-limit:] for row in rows]
+    def count_cut(self, prompts: Sequence[str], completions: Sequence[str]) -> int:
+        """How many prompts lose their beginning beside these completions."""
+        rooms = self._rooms_for_prompts(self._token_ids(completions))
+        return sum(len(row) > room for row, room in zip(self._token_ids(prompts), rooms, strict=True))
+
+    def _rooms_for_prompts(self, completion_ids: Sequence[list[int]]) -> list[int]:
+        """Tokens of the prompt that fit beside each completion; InputError if a completion does not fit itself."""
+        most = self.settings.max_tokens
+        is_beside = self.settings.layout == "encoder"
+        for row in completion_ids:
+            # One EOS each; and of its prompt, a completion must leave something.
+            if len(row) + (3 if is_beside else 1) > most:
+                beginning = self.tokenizer.decode(row[:12])
+                raise InputError(
+                    f"the completion {beginning!r}… has {len(row):,} tokens, which {most:,} do not hold; "
+                    "expected shorter completions, or a larger --max-tokens."
+                )
+        return [most - len(row) - 2 if is_beside else most - 1 for row in completion_ids]
+
+    def _token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids without special tokens."""
+        rows: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+        return rows
 
     def _pad(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Ids (B, L) padded on the right, and which of them count."""
@@ -119,6 +146,21 @@ class PreferenceModel(torch.nn.Module):
         tensors = [torch.tensor(row, dtype=torch.long) for row in rows]
         padded = torch.nn.utils.rnn.pad_sequence(tensors, True, self.tokenizer.pad_token_id).to(device)
         return padded, torch.arange(padded.shape[1], device=device) < lengths[:, None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Largest:
+    """Tokens of an input: what the model was made for, and what it cannot go beyond."""
+
+    usual: int
+    hard: int
+
+
+def _largest_input(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> _Largest:
+    # A T5's positions are relative, so only its training ends them; learned positions end where their table does.
+    table = getattr(network.config, "max_position_embeddings", None)
+    known = [length for length in (table, tokenizer.model_max_length) if length and length < UNLIMITED]
+    return _Largest(usual=min(known, default=USUAL_TOKENS), hard=table or UNLIMITED)
 
 
 def _single_token(tokenizer: PreTrainedTokenizerBase, word: str) -> int:

@@ -26,6 +26,7 @@ class RewardModelConfig:
     it a model that saw few malformed texts overrates them (Yang et al. 2024, arXiv 2406.10216). None in layout
     `encoder`.
     temperature_ratio: the reward's temperature as a share of the scores' standard deviation.
+    max_tokens: see `ScoreSettings`.
     """
 
     base_model: str
@@ -42,13 +43,16 @@ class RewardModelConfig:
     language_weight: float = 1.0
     temperature_ratio: float = 0.5
     dropout: float = 0.1
+    max_tokens: int = 0
     seed: int = 0
 
 
 def train_reward_model(config: RewardModelConfig, splits: PairSplits, folder: RunFolder) -> dict[str, Any]:
     """Train on the train split, stop by the validation split's log loss; save the best epoch in `folder/model`."""
     torch.manual_seed(config.seed)
-    model = load_base_model(config.base_model, ScoreSettings(layout=config.layout))
+    model = load_base_model(config.base_model, ScoreSettings(layout=config.layout, max_tokens=config.max_tokens))
+    # First of all, so that a completion that is too long ends the run before it has begun.
+    prompts_cut = model.count_cut(*splits.texts)
     set_dropout(model, config.dropout)
     best, best_loss, best_epoch = copy.deepcopy(model.state_dict()), log_loss(model, splits.validation), 0
     folder.log({"epoch": 0, "validation_log_loss": best_loss})
@@ -62,7 +66,14 @@ def train_reward_model(config: RewardModelConfig, splits: PairSplits, folder: Ru
     model.load_state_dict(best)
     calibrate_score(model, splits.validation, config.temperature_ratio)
     save_model(model, folder.path / "model")
-    summary = {"pairs": len(splits.train), "best_epoch": best_epoch, "validation_log_loss": best_loss}
+    summary = {
+        "pairs": len(splits.train),
+        "pairs_left_out": splits.left_out,
+        "prompts_cut": prompts_cut,
+        "max_tokens": model.settings.max_tokens,
+        "best_epoch": best_epoch,
+        "validation_log_loss": best_loss,
+    }
     folder.write_summary(summary)
     return summary
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import BartConfig, BartForConditionalGeneration, GPT2Config, GPT2LMHeadModel
 
 from annotation.errors import InputError
 from annotation.run_folders import open_run
@@ -93,6 +93,51 @@ def test_the_prompt_matters(base: Path) -> None:
     assert scores[0] != scores[1]
 
 
+@pytest.mark.parametrize("layout", ["encoder", "decoder", "decoder-mean"])
+def test_a_long_prompt_loses_its_beginning_and_a_completion_nothing(base: Path, layout: str) -> None:
+    settings = ScoreSettings(layout=layout, max_tokens=8)  # type: ignore[arg-type]
+    model = load_base_model(str(base), settings).eval()
+    long, completion = "say red number 1 say blue number 2 say green number 3", "red blue."
+    ids = model.tokenizer(long, add_special_tokens=False)["input_ids"]
+    room = 8 - 1 - (len(model.tokenizer(completion)["input_ids"]) if layout == "encoder" else 0)
+    assert 0 < room < len(ids)
+    kept, one_more = (model.tokenizer.decode(ids[-tokens:]) for tokens in (room, room + 1))
+    scores = Scorer(model)([long, kept, one_more], [completion] * 3)
+    np.testing.assert_allclose(scores, scores[0], atol=1e-5)
+    assert model.count_cut([long, kept, one_more], [completion] * 3) == 2
+    words = " ".join(["red"] * 7)
+    with pytest.raises(InputError, match=r"'red red .*'… has \d+ tokens, which 8 do not hold; expected shorter"):
+        Scorer(model)(["say"], [words + " red red."])
+    shorter, longer = Scorer(load_base_model(str(base), replace(settings, max_tokens=64)).eval())(
+        ["say"] * 2, [words, words + " blue."]
+    )
+    assert shorter != longer
+
+
+def test_a_model_that_ends_somewhere_says_where(base: Path) -> None:
+    assert untrained(base).settings.max_tokens == 512
+    tokenizer = untrained(base).tokenizer
+    config = BartConfig(
+        vocab_size=len(tokenizer), d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16, max_position_embeddings=32,
+    )  # fmt: skip
+    bart = BartForConditionalGeneration(config)
+    assert PreferenceModel(bart, tokenizer, ScoreSettings(layout="decoder")).settings.max_tokens == 32
+    with pytest.raises(InputError, match="max_tokens is 64; the model takes at most 32"):
+        PreferenceModel(bart, tokenizer, ScoreSettings(layout="decoder", max_tokens=64))
+
+
+def test_pairs_that_teach_nothing_are_left_out_and_counted() -> None:
+    pairs = [make_pair(number, split) for number, split in enumerate(("train", "validation", "test"))]
+    same = replace(make_pair(7, "train"), completion_b=make_pair(7, "train").completion_a)
+    unvoted = replace(make_pair(8, "train"), votes_a=0, votes_both_bad=3, label="")
+    splits = split_pairs([*pairs, same, unvoted, replace(unvoted, prompt="another")])
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [1, 1, 1]
+    assert splits.left_out == {"whose completions are the same text": 1, "without a vote for a side or a tie": 2}
+    with pytest.raises(InputError, match="in the train split; expected some in each of three; 1 left out, whose"):
+        split_pairs([*pairs[1:], same])
+
+
 def test_swapping_a_pair_negates_the_difference_of_scores(base: Path) -> None:
     model = untrained(base)
     pair = make_pair(1, "train")
@@ -155,7 +200,8 @@ def test_training_learns_a_separable_preference_and_reloads_to_the_same_scores(b
     assert summary["validation_log_loss"] < math.log(2)
     save_model(scorer.model, tmp_path / "copy")
     again = Scorer(load_model(tmp_path / "copy").eval())
-    np.testing.assert_array_equal(again([splits.test[0].prompt], [splits.test[0].completion_a]), first[:1])
+    reloaded = again([pair.prompt for pair in splits.test], [pair.completion_a for pair in splits.test])
+    np.testing.assert_array_equal(reloaded, first)
     assert (again.mean, again.temperature) == (scorer.mean, scorer.temperature)
 
 
@@ -185,7 +231,7 @@ def test_a_prompt_in_two_splits_is_refused() -> None:
     pairs = [make_pair(1, "train"), make_pair(2, "validation"), replace(make_pair(1, "test"), pair="other")]
     with pytest.raises(InputError, match="is in the train and the test split"):
         split_pairs(pairs)
-    with pytest.raises(InputError, match="no pair with votes in its test split"):
+    with pytest.raises(InputError, match="no pair to learn from is in the test split"):
         split_pairs(pairs[:2])
 
 

@@ -23,13 +23,16 @@ class Command(PipelineCommand):
         if output.exists():
             raise InputError(f"{output} exists already; name another --output or remove it first.")
         rows = read_texts(options["file"])
-        scores = load_scorer(options["model"])([row["prompt"] for row in rows], [row["completion"] for row in rows])
+        scorer = load_scorer(options["model"])
+        texts = [row["prompt"] for row in rows], [row["completion"] for row in rows]
+        scores = scorer(*texts)
         lines = [
             json.dumps(row | {"score": float(score)}, ensure_ascii=False)
             for row, score in zip(rows, scores, strict=True)
         ]
         output.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        return {"rows": len(rows), "mean_score": float(scores.mean()), "output": output}
+        prompts_cut = scorer.model.count_cut(*texts)
+        return {"rows": len(rows), "prompts_cut": prompts_cut, "mean_score": float(scores.mean()), "output": output}
 
 
 def read_texts(path: Path) -> list[dict[str, Any]]:

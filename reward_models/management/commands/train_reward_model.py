@@ -20,6 +20,7 @@ NUMBERS = {
     "patience": "epochs without a better validation loss before stopping",
     "dropout": "share of units",
     "language_weight": "of the preferred completions' cross-entropy (not in layout encoder)",
+    "max_tokens": "of an input; long prompts lose their beginning, long completions are refused (0: the model's own)",
     "seed": "draws batches and dropout",
 }
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(RewardModelConfig)}
@@ -61,4 +62,10 @@ class Command(PipelineCommand):
         inputs = [options["export"], *([base] if base.exists() else [])]
         recorded = {"shuffle_votes": options["shuffle_votes"], "reward_model": config}
         with open_run(options["output"], config=recorded, inputs=inputs, seed=config.seed) as folder:
-            return train_reward_model(config, splits, folder)
+            summary = train_reward_model(config, splits, folder)
+        for reason, count in splits.left_out.items():
+            self.stderr.write(f"{count} pairs left out, {reason}.")
+        if summary["prompts_cut"]:
+            most = summary["max_tokens"]
+            self.stderr.write(f"{summary['prompts_cut']} prompts lost their beginning: with --max-tokens {most}.")
+        return summary
