@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from annotation.errors import InputError
-from annotation.records import Preference
+from annotation.records import Preference, normalise_prompt
 
 Row = TypeVar("Row")
 
@@ -61,8 +61,9 @@ def _expect_disjoint(splits: dict[str, tuple[Preference, ...]]) -> None:
     home: dict[str, str] = {}
     for name, pairs in splits.items():
         for pair in pairs:
-            if home.setdefault(pair.prompt, name) != name:
-                where = f"in the {home[pair.prompt]} and the {name} split"
+            prompt = normalise_prompt(pair.prompt)
+            if home.setdefault(prompt, name) != name:
+                where = f"in the {home[prompt]} and the {name} split"
                 raise InputError(f"prompt {pair.prompt!r} is {where}; expected each prompt in one.")
 
 

@@ -41,7 +41,7 @@ def test_the_loop_runs_resumes_after_an_interruption_and_repeats_itself(tmp_path
         (["demo", "--set", "first_vote.piars=3"], "unknown key 'piars'; did you mean 'pairs'?"),
         (["demo", "--experiment", "absent.yaml"], "absent.yaml: no such file"),
         (["train_policy", "rl/configs/commongen-mini-nlpo.yaml", "--set", "kl.taget=3"], "did you mean 'target'?"),
-        (["train_reward_model", "absent", "--base-model", "x"], "absent: no such folder; expected an export"),
+        (["train_reward_model", "absent", "--base-model", "x"], "absent: no such folder or file; expected an export"),
         (["train_supervised", "--task", "commongen-mini", "--data", "absent"], "expected one item a line as JSON"),
         (["generate_samples", "absent", "--task", "commongen-mini", "--data", "absent"], "absent"),
         (["score_texts", "absent", "absent.jsonl"], "absent.jsonl: no such file"),

@@ -1,4 +1,4 @@
-"""`manage.py train_reward_model EXPORT --base-model M --output DIR`: votes become a reward model."""
+"""`manage.py train_reward_model PAIRS --base-model M --output DIR`: votes become a reward model."""
 
 import dataclasses
 import typing
@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from annotation.management.command import PipelineCommand
-from annotation.records import read_preferences
 from annotation.run_folders import open_run
 from reward_models.dataset import shuffle_votes, split_pairs
 from reward_models.model import Layout
+from reward_models.pair_sources import PAIRS_HELP, read_pairs
 from reward_models.train import Loss, RewardModelConfig, train_reward_model
 
 NUMBERS = {
@@ -27,10 +27,10 @@ DEFAULTS = {field.name: field.default for field in dataclasses.fields(RewardMode
 
 
 class Command(PipelineCommand):
-    help = "Train a T5 preference model on an export's votes; the best epoch lands in DIR/model."
+    help = "Train a T5 preference model on votes; the best epoch lands in DIR/model."
 
     def add_options(self, parser: ArgumentParser) -> None:
-        parser.add_argument("export", type=Path, help="a folder that export_judgments wrote")
+        parser.add_argument("pairs", help=PAIRS_HELP)
         parser.add_argument("--base-model", required=True, help="an encoder-decoder: folder or hub name")
         parser.add_argument(
             "--layout",
@@ -54,13 +54,20 @@ class Command(PipelineCommand):
     def run(self, options: dict[str, Any]) -> dict[str, Any]:
         chosen = {name: options[name] for name in ("base_model", "layout", "loss", *NUMBERS)}
         config = RewardModelConfig(**chosen)
-        preferences = read_preferences(options["export"])
+        source = read_pairs(options["pairs"])
+        self.stderr.write(source.description)
+        preferences = source.preferences
         if options["shuffle_votes"] is not None:
             preferences = shuffle_votes(preferences, options["shuffle_votes"])
         splits = split_pairs(preferences)
-        base = Path(config.base_model)
-        inputs = [options["export"], *([base] if base.exists() else [])]
-        recorded = {"shuffle_votes": options["shuffle_votes"], "reward_model": config}
+        # What comes from a hub has no path; its name stands in the configuration.
+        inputs = [path for path in map(Path, (options["pairs"], config.base_model)) if path.exists()]
+        recorded = {
+            "pairs": options["pairs"],
+            "layout": source.layout,
+            "shuffle_votes": options["shuffle_votes"],
+            "reward_model": config,
+        }
         with open_run(options["output"], config=recorded, inputs=inputs, seed=config.seed) as folder:
             summary = train_reward_model(config, splits, folder)
         for reason, count in splits.left_out.items():

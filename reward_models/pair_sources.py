@@ -1,0 +1,119 @@
+"""Where preference pairs come from: an export, a file or folder of a known layout, or a data set on a hub."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from annotation.errors import InputError
+from annotation.records import SPLITS, Preference, read_preferences, share_of_agreeing_pairs, split_of_prompt
+from reward_models.pair_layouts import VotedPair, recognise_layout
+
+FILES = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
+SPLIT_NAMES = {"train": "train", "validation": "validation", "valid": "validation", "dev": "validation", "test": "test"}
+EXPORT = "export"
+PAIRS_HELP = "an export's folder, a file or folder of a known layout (TRL, HH, SHP, MultiPref), or a hub name"
+
+
+@dataclass(frozen=True, slots=True)
+class PairSource:
+    """Preferences, and the layout that they were read from."""
+
+    layout: str
+    preferences: list[Preference]
+
+    @property
+    def description(self) -> str:
+        by_split = {split: sum(pair.split == split for pair in self.preferences) for split in SPLITS}
+        counted = ", ".join(f"{split} {count:,}" for split, count in by_split.items())
+        return f"layout {self.layout}: {len(self.preferences):,} pairs ({counted})"
+
+
+def read_pairs(source: str | Path) -> PairSource:
+    """The preferences of `source`: an export's folder, a file, another folder, or the name of a data set on a hub.
+
+    Splits that the data have are kept. From a train split alone, validation and test are drawn by prompt; beside a test
+    split, validation is.
+    """
+    path, source = Path(source), str(source)
+    if (path / "manifest.json").is_file():
+        return PairSource(EXPORT, read_preferences(path))
+    # A hub's names have an owner.
+    if not path.exists() and source.count("/") != 1:
+        raise InputError(f"{source}: no such folder or file; expected {PAIRS_HELP}.")
+    tables = _load_tables(source)
+    names: set[str] = set()
+    preferences: list[Preference] = []
+    for split, rows in tables.items():
+        if not len(rows):
+            continue
+        layout = recognise_layout(rows.column_names, rows[0])
+        names.add(layout.name)
+        pairs = layout.read(rows)
+        preferences += [_preference(pair, split, number, tables) for number, pair in enumerate(pairs)]
+    if not preferences:
+        raise InputError(f"{source} holds no pair; expected some to learn from.")
+    if len(names) > 1:
+        raise InputError(f"{source} mixes the layouts {', '.join(sorted(names))}; expected one.")
+    return PairSource(names.pop(), preferences)
+
+
+def _load_tables(source: str) -> dict[str, Any]:
+    """`datasets` tables by split."""
+    from datasets import load_dataset  # takes seconds to import
+
+    path = Path(source)
+    if path.is_file() and path.suffix not in FILES:
+        raise InputError(f"{source}: expected an export's folder, or one of {', '.join(FILES)}.")
+    try:
+        loaded = load_dataset(FILES[path.suffix], data_files=source) if path.is_file() else load_dataset(source)
+    except Exception as error:  # a library of many loaders raises errors of all of them
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        missing = "" if path.exists() else "is no folder or file here, and "
+        raise InputError(f"{source} {missing}cannot be read as a data set: {reason}") from None
+    unknown = [name for name in loaded if name not in SPLIT_NAMES]
+    if unknown:
+        raise InputError(f"{source}: unknown split {unknown[0]!r}; expected {', '.join(SPLIT_NAMES)}.")
+    return {SPLIT_NAMES[name]: rows for name, rows in loaded.items()}
+
+
+def _preference(pair: VotedPair, split: str, number: int, splits: Iterable[str]) -> Preference:
+    """Which completion is a is drawn, where a layout always has the chosen one first: else its place gave it away."""
+    texts = [(pair.completion_a, pair.system_a), (pair.completion_b, pair.system_b)]
+    votes = {name: pair.votes.get(name, 0) for name in ("a", "b", "tie", "both_bad")}
+    if not pair.name and _digest(pair)[0] % 2:
+        texts.reverse()
+        votes["a"], votes["b"] = votes["b"], votes["a"]
+    total = sum(votes.values())
+    (completion_a, system_a), (completion_b, system_b) = texts
+    return Preference(
+        pair=pair.name or f"{split}-{number}",
+        item=hashlib.sha256(pair.prompt.encode()).hexdigest()[:16],
+        prompt=pair.prompt,
+        completion_a=completion_a,
+        completion_b=completion_b,
+        system_a=system_a,
+        system_b=system_b,
+        votes_a=votes["a"],
+        votes_b=votes["b"],
+        votes_tie=votes["tie"],
+        votes_both_bad=votes["both_bad"],
+        label=next((side for side in ("a", "b") if 2 * votes[side] > total), ""),
+        margin=abs(votes["a"] - votes["b"]) / max(1, total),
+        agreement=share_of_agreeing_pairs(votes.values()),
+        split=_split(pair.prompt, split, set(splits)),
+    )
+
+
+def _digest(pair: VotedPair) -> bytes:
+    texts = sorted((pair.completion_a, pair.completion_b))
+    return hashlib.sha256("\x1f".join([pair.prompt, *texts]).encode()).digest()
+
+
+def _split(prompt: str, given: str, splits: set[str]) -> str:
+    """The split of a prompt: the given one, or by its digest, for those that the data lack."""
+    if given != "train" or "validation" in splits:
+        return given
+    drawn = split_of_prompt(prompt)
+    return "train" if drawn == "test" and "test" in splits else drawn
