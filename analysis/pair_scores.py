@@ -8,14 +8,17 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from scipy import optimize
 from scipy.special import expit
 
+from analysis.intervals import wilson_interval
 from analysis.resampling import CONFIDENCE, DRAWS, Floats, bootstrap_estimate, midranks, weights_by_value
 from analysis.results import Estimate
 from analysis.tables import cluster_codes, numbers, quoted, require_columns, require_no_gaps
 from annotation.errors import InputError
 
 BINS = 10
+LARGEST_LOG_TEMPERATURE = 7.0  # a thousandth, or a thousand times, the logits
 WeightedScore = Callable[[Floats, Floats, Floats], Floats]  # weights (D, N), labels (N,), logits (N,) -> (D,)
 
 
@@ -64,6 +67,43 @@ SCORES: dict[str, WeightedScore] = {
     "brier_score": brier_score,
     "calibration_error": calibration_error,
 }
+
+
+def fit_temperature(table: pd.DataFrame, *, label: str, logit: str) -> float:
+    """The T > 0 for which σ(logit / T) has the least log loss (Guo et al. 2017); 1 where no T is better than another.
+
+    A label may lie between 0 and 1: the share of votes.
+    """
+    require_columns(table, label, logit)
+    labels, logits = numbers(table, label), numbers(table, logit)
+    is_used = np.isfinite(labels) & np.isfinite(logits)
+    labels, logits = labels[is_used], logits[is_used]
+    if not np.any(logits):
+        return 1.0
+
+    def mean_loss(log_temperature: float) -> float:
+        scaled = logits / np.exp(log_temperature)
+        return float(np.mean(np.logaddexp(0, scaled) - labels * scaled))
+
+    found = optimize.minimize_scalar(
+        mean_loss, bounds=(-LARGEST_LOG_TEMPERATURE, LARGEST_LOG_TEMPERATURE), method="bounded"
+    )
+    return float(np.exp(found.x))
+
+
+def tabulate_calibration(table: pd.DataFrame, *, label: str, logit: str, bins: int = BINS) -> pd.DataFrame:
+    """A row for each bin of P(label = 1) that has any pair: the mean P, the share of ones, its Wilson interval, n."""
+    require_columns(table, label, logit)
+    probabilities, labels = expit(numbers(table, logit)), numbers(table, label)
+    bin_of = np.minimum((probabilities * bins).astype(np.int64), bins - 1)
+    rows = []
+    for number in np.unique(bin_of):
+        inside = bin_of == number
+        ones, pairs = int(labels[inside].sum()), int(inside.sum())
+        low, high = wilson_interval(ones, pairs)
+        predicted = float(probabilities[inside].mean())
+        rows.append({"predicted": predicted, "observed": ones / pairs, "low": low, "high": high, "pairs": pairs})
+    return pd.DataFrame(rows)
 
 
 def evaluate_scorer(
@@ -124,6 +164,46 @@ def compare_scorers(
         )
 
     return {name: estimate(name, score) for name, score in SCORES.items()}
+
+
+def compare_with_raters(
+    table: pd.DataFrame,
+    *,
+    unit: str,
+    vote: str,
+    score: str,
+    seed: int,
+    cluster: str | None = None,
+    draws: int = DRAWS,
+    confidence: float = CONFIDENCE,
+) -> dict[str, Estimate]:
+    """How often one rater, and the scorer, prefer what the unit's other raters prefer: `rater`, `scorer`, and
+    `difference`, the scorer's less the rater's.
+
+    A row is a vote, above 0 for the first; score: the scorer's difference on that unit. Both are held against the sum
+    of the other votes; where that, the vote or the score is 0, it counts half. Units with one vote are dropped.
+    """
+    require_columns(table, unit, vote, score, *([cluster] if cluster else []))
+    require_no_gaps(table, unit, *([cluster] if cluster else []))
+    votes, scores = numbers(table, vote), numbers(table, score)
+    by_unit = pd.Series(votes).groupby(table[unit].to_numpy())
+    is_used = np.isfinite(votes) & np.isfinite(scores) & (by_unit.transform("count").to_numpy() > 1)
+    of_others = np.sign(by_unit.transform("sum").to_numpy() - votes)[is_used]
+    rater = (1 + np.sign(votes[is_used]) * of_others) / 2
+    scorer = (1 + np.sign(scores[is_used]) * of_others) / 2
+    compared = {"rater": rater, "scorer": scorer, "difference": scorer - rater}
+    return {
+        name: bootstrap_estimate(
+            lambda weights, agreement=agreement: weights @ agreement / weights.sum(axis=1),  # type: ignore[misc]
+            cluster_codes(table[is_used], cluster)[0],
+            method="agreement with the majority of the other raters, ties half",
+            seed=seed,
+            dropped=int((~is_used).sum()),
+            draws=draws,
+            confidence=confidence,
+        )
+        for name, agreement in compared.items()
+    }
 
 
 def _read_rows(

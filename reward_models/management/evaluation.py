@@ -34,6 +34,7 @@ def evaluate_on_votes(preferences: Sequence[Preference], scorers: dict[str, Scor
             "pair_accuracy": _brief(paired["pair_accuracy"]),
             "pooled_auc": _brief(pooled["roc_auc"]),
             "log_loss": _brief(paired["log_loss"]),
+            "brier_score": _brief(paired["brier_score"]),
             "calibration_error": _brief(paired["calibration_error"]),
         }
     for name in names[1:]:

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn import metrics
 
-from analysis.pair_scores import SCORES, compare_scorers, evaluate_scorer
+from analysis.pair_scores import (
+    SCORES,
+    compare_scorers,
+    compare_with_raters,
+    evaluate_scorer,
+    fit_temperature,
+    tabulate_calibration,
+)
 from annotation.errors import InputError
 
 
@@ -119,3 +126,51 @@ def test_a_label_that_is_neither_is_named() -> None:
     table.loc[5, "label"] = 2
     with pytest.raises(InputError, match="row 5: 'label' is 2; expected 0 or 1"):
         evaluate_scorer(table, label="label", logit="logit", seed=0)
+
+
+def test_raters_and_scorer_are_held_against_the_other_raters_as_in_a_plain_loop() -> None:
+    generator = np.random.default_rng(3)
+    rows = []
+    for unit in range(40):
+        score = generator.choice([-1.5, 0.0, 2.0])
+        rows += [(unit, unit // 2, float(vote), score) for vote in generator.choice([-1, 0, 1], size=1 + unit % 4)]
+    table = pd.DataFrame(rows, columns=["unit", "prompt", "vote", "score"])
+    table.loc[5, "vote"] = np.nan
+    expected: dict[str, list[float]] = {"rater": [], "scorer": []}
+    for index, row in table.iterrows():
+        others = table[(table["unit"] == row["unit"]) & (table.index != index)]["vote"].dropna()
+        if np.isnan(row["vote"]) or others.empty:
+            continue
+        for name, own in (("rater", row["vote"]), ("scorer", row["score"])):
+            product = own * others.sum()
+            expected[name].append(0.5 if product == 0 else float(product > 0))
+    found = compare_with_raters(table, unit="unit", vote="vote", score="score", cluster="prompt", seed=0, draws=200)
+    for name, agreement in expected.items():
+        assert found[name].estimate == pytest.approx(np.mean(agreement))
+        assert found[name].low < found[name].estimate < found[name].high
+        assert (found[name].used, found[name].dropped) == (len(agreement), len(table) - len(agreement))
+    assert found["difference"].estimate == pytest.approx(found["scorer"].estimate - found["rater"].estimate)
+
+
+@pytest.mark.parametrize("scale", [0.25, 1.0, 4.0])
+def test_the_temperature_is_the_one_that_the_labels_were_made_with(scale: float) -> None:
+    """Labels that are the very probabilities have the least loss at their own temperature."""
+    logits = np.random.default_rng(0).normal(0, 2, 500)
+    table = pd.DataFrame({"label": 1 / (1 + np.exp(-logits)), "logit": scale * logits})
+    assert fit_temperature(table, label="label", logit="logit") == pytest.approx(scale, rel=1e-4)  # of a search
+    assert fit_temperature(pd.DataFrame({"label": [1, 0], "logit": [0.0, 0.0]}), label="label", logit="logit") == 1
+
+
+def test_a_calibration_table_counts_each_pair_once() -> None:
+    logits = np.random.default_rng(1).normal(0, 2, 300)
+    labels = (np.random.default_rng(2).random(300) < 1 / (1 + np.exp(-logits))).astype(float)
+    table = tabulate_calibration(pd.DataFrame({"label": labels, "logit": logits}), label="label", logit="logit")
+    assert table["pairs"].sum() == 300 and len(table) <= 10
+    assert (table["observed"] * table["pairs"]).sum() == pytest.approx(labels.sum())
+    assert (table["predicted"] * table["pairs"]).sum() == pytest.approx((1 / (1 + np.exp(-logits))).sum())
+    assert (table["low"] <= table["observed"]).all() and (table["observed"] <= table["high"]).all()
+    gap = (table["observed"] - table["predicted"]).abs() * table["pairs"] / 300
+    error = evaluate_scorer(
+        pd.DataFrame({"label": labels, "logit": logits}), label="label", logit="logit", seed=0, draws=2
+    )
+    assert gap.sum() == pytest.approx(error["calibration_error"].estimate)

@@ -16,19 +16,7 @@ from reward_models.dataset import PairSplits, shuffle_votes, split_pairs, vote_f
 from reward_models.model import PreferenceModel, ScoreSettings, load_base_model, load_model, save_model
 from reward_models.scoring import Scorer, load_scorer
 from reward_models.train import RewardModelConfig, pair_loss, score_pairs, train_reward_model
-from rl.from_scratch import build_small_t5, train_tokenizer
-from tests.reward_models.pairs import WORDS, make_pair, make_pairs
-
-TEXTS = [f"say {word} number {number}" for word in WORDS for number in range(700)] + [f"{word}." for word in WORDS]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("base")
-    tokenizer = train_tokenizer(TEXTS)
-    build_small_t5(tokenizer, seed=0, width=32, layers=1, heads=2).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+from tests.reward_models.pairs import make_pair, make_pairs
 
 
 def untrained(base: Path, layout: str = "decoder") -> PreferenceModel:

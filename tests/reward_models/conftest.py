@@ -1,0 +1,19 @@
+"""A small encoder-decoder that has learned nothing, with a tokenizer for the toy preference."""
+
+from pathlib import Path
+
+import pytest
+
+from rl.from_scratch import build_small_t5, train_tokenizer
+from tests.reward_models.pairs import WORDS
+
+TEXTS = [f"say {word} number {number}" for word in WORDS for number in range(700)] + [f"{word}." for word in WORDS]
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("base")
+    tokenizer = train_tokenizer(TEXTS)
+    build_small_t5(tokenizer, seed=0, width=32, layers=1, heads=2).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

@@ -1,0 +1,91 @@
+"""The evaluation of a reward model: what stands beside it, and the page."""
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from django.core.management import call_command
+
+from annotation.records import SCHEMA_VERSION, read_comparisons, to_dict
+from reward_models.baselines import score_length, score_overlap
+from reward_models.management.evaluation_details import compare_with_workers, evaluate_in_detail
+from reward_models.model import ScoreSettings, load_base_model, save_model
+from tests.analysis.exports import comparison
+from tests.reward_models.pairs import make_pair, make_pairs
+
+PAIRS = [*make_pairs(30, "test"), *make_pairs(20, "validation", first=30), make_pair(99, "train")]
+
+
+def knows_the_label(prompts: list[str], completions: list[str]) -> np.ndarray:
+    """The toy preference: a completion is good if its first word is in the prompt."""
+    return np.array([float(text.split()[0] in prompt) for prompt, text in zip(prompts, completions, strict=True)])
+
+
+def write_votes(folder: Path) -> Path:
+    """An export of PAIRS with three votes on each, one of them against the majority in every third pair."""
+    folder.mkdir()
+    (folder / "manifest.json").write_text(json.dumps({"schema_version": SCHEMA_VERSION}))
+    (folder / "preferences.jsonl").write_text("".join(json.dumps(to_dict(pair)) + "\n" for pair in PAIRS))
+    lines = []
+    for number, pair in enumerate(PAIRS):
+        other = "b" if pair.label == "a" else "a"
+        for worker in range(3):
+            choice = other if worker == 2 and number % 3 == 0 else pair.label
+            row = comparison(number, "x", "y", choice, worker)
+            texts = {"prompt": pair.prompt, "completion_a": pair.completion_a, "completion_b": pair.completion_b}
+            lines.append(json.dumps(row | texts | {"pair": pair.pair}) + "\n")
+    (folder / "comparisons.jsonl").write_text("".join(lines))
+    return folder
+
+
+def test_baselines_count_words() -> None:
+    texts = ["A dog, a park.", "", "dogs"]
+    assert score_length(["x"] * 3, texts).tolist() == [4, 0, 1]
+    assert score_overlap(["Dog park run", "dog", ""], texts).tolist() == [pytest.approx(2 / 3), 0, 0]
+
+
+def test_parts_add_up_to_the_whole() -> None:
+    scorers = {"reward model": knows_the_label, "longer is better": score_length}
+    pairs = [replace(pair, margin=1 / 3) if number % 4 == 0 else pair for number, pair in enumerate(PAIRS)]
+    evaluation, tables = evaluate_in_detail(pairs, scorers, [], "test", seed=0)
+    assert evaluation["scorers"]["reward model"]["pair_accuracy"]["estimate"] == 1.0
+    assert evaluation["workers"] == {} and evaluation["pairs"] == 30
+    parts = tables["breakdown"].groupby("by")["pairs"].sum()
+    assert parts.to_dict() == {"vote margin": 30, "chosen is": 30, "systems": 30}
+    margins = tables["breakdown"].query("by == 'vote margin'").set_index("part")["pairs"]
+    assert margins.to_dict() == {"a half or less": 8, "unanimous": 22}
+    assert set(evaluation["differences"]) == {"reward model less longer is better"}
+
+
+def test_workers_and_the_model_are_held_against_the_same_votes(tmp_path: Path) -> None:
+    votes = read_comparisons(write_votes(tmp_path / "export"))
+    compared = compare_with_workers(votes, [pair for pair in PAIRS if pair.split == "test"], knows_the_label, seed=0)
+    # Ten of thirty pairs are split 2 : 1: two workers are half right, the third wrong; the model: half, half, right.
+    assert compared["rater"]["estimate"] == pytest.approx((20 * 3 + 10 * 1.0) / 90)
+    assert compared["scorer"]["estimate"] == pytest.approx((20 * 3 + 10 * 2.0) / 90)
+    assert compared["difference"]["low"] > 0
+
+
+@pytest.mark.parametrize("with_votes", [True, False])
+def test_the_command_writes_a_page_that_holds_its_figures(
+    with_votes: bool,
+    base: Path,
+    tmp_path: Path,
+) -> None:
+    export = write_votes(tmp_path / "export")
+    if not with_votes:
+        (export / "comparisons.jsonl").unlink()
+    save_model(load_base_model(str(base), ScoreSettings(layout="decoder")), tmp_path / "judge")
+    output = tmp_path / "evaluation"
+    call_command("evaluate_reward_model", tmp_path / "judge", export, output=output, stdout=io.StringIO())
+    results = json.loads((output / "results.json").read_text())
+    assert bool(results["workers"]) == with_votes
+    page = (output / "report.html").read_text()
+    assert page.count("<svg") == 3 and "How well judge predicts votes" in page
+    assert ("single worker" in page) == with_votes
+    assert {path.stem for path in (output / "figures").glob("*.png")} == {"accuracy", "breakdown", "calibration"}
+    assert set(pd.read_csv(output / "tables" / "breakdown.csv")["by"]) == {"vote margin", "chosen is", "systems"}
