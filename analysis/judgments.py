@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.across_questions import correct_across
 from analysis.comparison_findings import (
     describe_matchup,
     describe_position_bias,
@@ -94,7 +95,7 @@ def analyze_judgments(
         counts["comparisons"] = _count(selection, ["item", "pair", "worker"])
     if not chapters:
         raise InputError("the export holds neither ratings nor comparisons; expected at least one of them.")
-    return JudgmentAnalysis(options, manifest, counts, tuple(chapters))
+    return JudgmentAnalysis(options, manifest, counts, tuple(correct_across(chapters)))
 
 
 def _select(table: pd.DataFrame, columns: tuple[str, ...], name: str, options: Options) -> Selection:
@@ -157,7 +158,7 @@ def write_analysis(analysis: JudgmentAnalysis, folder: Path) -> dict[str, Any]:
     write_json(folder / "results.json", without_nan(plain(results)))
     (folder / "tables").mkdir()
     for chapter in analysis.chapters:
-        for name, table in chapter.tables.items():
+        for name, table in (chapter.tables | chapter.appendix).items():
             table.to_csv(folder / "tables" / f"{file_name(name)}.csv", index=False)
         for named in chapter.figures:
             save_figure(named.figure, folder / "figures", file_name(named.name))
