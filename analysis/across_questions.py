@@ -44,21 +44,23 @@ def correct_across(chapters: Sequence[Chapter]) -> list[Chapter]:
 
 
 def _describe(families: Sequence[Sequence[Finding]]) -> Chapter:
-    table = pd.DataFrame(
-        [
-            {
-                "test": finding.label,
-                "of": finding.subject,
-                "p": finding.p_value,
-                "p_holm": finding.p_holm,
-                "p_bh": finding.p_bh,
-            }
-            for family in families
-            for finding in family
-        ]
-    )
+    """The page shows the tests that its chapters put into words; the file has all."""
+    findings = [finding for family in families for finding in family]
     leading = [family for family in families if any(finding.headline for finding in family)]
-    return Chapter(TITLE, tuple(_count_significant(family) for family in leading), {"corrected_p_values": table}, ())
+    return Chapter(
+        TITLE,
+        findings=tuple(_count_significant(family) for family in leading),
+        tables={"corrected_p_values": _tabulate([finding for finding in findings if not finding.is_aside])},
+        figures=(),
+        appendix={"corrected_p_values_of_all_tests": _tabulate(findings)},
+    )
+
+
+def _tabulate(findings: Sequence[Finding]) -> pd.DataFrame:
+    columns = {"test": "label", "of": "subject", "p": "p_value", "p_holm": "p_holm", "p_bh": "p_bh"}
+    return pd.DataFrame(
+        [[getattr(finding, field) for field in columns.values()] for finding in findings], columns=list(columns)
+    )
 
 
 def _count_significant(family: Sequence[Finding]) -> Finding:
@@ -69,7 +71,7 @@ def _count_significant(family: Sequence[Finding]) -> Finding:
     named = f" ({', '.join(kept)})" if kept else ""
     return Finding(
         name=f"{name}_corrected",
-        subject=f"{len(family)} tests",
+        subject=TITLE,
         label=f"{label}: significant after Holm",
         estimate=float(len(kept)),
         used=len(family),
@@ -79,5 +81,5 @@ def _count_significant(family: Sequence[Finding]) -> Finding:
             f"{label}: of {len(family)} p-values {before} are at most .05; after Holm's correction for their number "
             f"{len(kept)}{named}, by Benjamini and Hochberg's {shares}."
         ),
-        details={"subjects": kept, "significant_before": before, "significant_bh": shares},
+        details={"out_of": len(family), "subjects": kept, "significant_before": before, "significant_bh": shares},
     )

@@ -17,7 +17,7 @@ from analysis.noncentral import explained_share_interval
 from analysis.resampling import CONFIDENCE
 from analysis.results import NAN, Result, format_interval, format_number, format_p
 
-INDEPENDENCE = "values are taken as independent, which ratings of one item are not"
+INDEPENDENCE = "one-way tests take values as independent, which ratings of one item are not"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

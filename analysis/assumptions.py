@@ -44,6 +44,11 @@ class AssumptionChecks(Result):
     residuals: tuple[Floats, ...] = dataclasses.field(default=(), repr=False, compare=False)
 
     @property
+    def is_spread(self) -> bool:
+        """Whether any residual is not 0."""
+        return any(part.any() for part in self.residuals)
+
+    @property
     def reading(self) -> str:
         return f"{self.spread_reading} {self.normality_reading}"
 

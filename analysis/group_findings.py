@@ -27,8 +27,8 @@ FIELDS_OF_FINDING = {field.name for field in dataclasses.fields(Finding)}
 class GroupTests:
     """Every comparison of the systems on one question.
 
-    Tests that take values as independent are given item means, for which they keep their level; the paper's protocol
-    is given ratings, as the paper did.
+    One-way tests, which take values as independent, are given item means: means of shared items make them careful,
+    never bold. The paper's protocol is given ratings, as in the paper.
     """
 
     blocked: BlockedAnova
@@ -131,6 +131,7 @@ def _pairs_finding(name: str, label: str, question: str, test: PairwiseTest, **c
         reading=test.reading,
         details={
             "pairs": test.to_frame().to_dict("records"),
+            "out_of": len(test.pairs),
             "estimate_is": "pairs that differ at .05; p is that of the pair that differs most, corrected for all pairs",
         },
         **fields,
@@ -188,9 +189,12 @@ def _headline(result: BlockedAnova | WelchAnova, question: str, best_first: Sequ
 
 
 def tabulate_pairs(tests: GroupTests) -> pd.DataFrame:
-    """A row a pair: difference and interval within items, and p by every test."""
-    leading = tests.leading_pairs.to_frame()
-    table = leading[["first", "second", "difference", "low", "high"]].copy()
+    """A row a pair, the largest difference first: its interval within items, and p by every test."""
+    upright = sorted((pair.upright() for pair in tests.leading_pairs.pairs), key=lambda pair: -pair.difference)
+    table = pd.DataFrame(
+        [(pair.second, pair.first, pair.difference, pair.low, pair.high) for pair in upright],
+        columns=["higher", "lower", "difference", "low", "high"],
+    )
     others = {
         "p_within_items": tests.blocked_pairs,
         "p_nemenyi": tests.nemenyi,
@@ -199,14 +203,15 @@ def tabulate_pairs(tests: GroupTests) -> pd.DataFrame:
         "p_tukey_paper": tests.tukey,
     }
     for column, test in others.items():
-        found = {(pair.first, pair.second): pair.p_value for pair in test.pairs}
-        table[column] = [found.get(pair, NAN) for pair in zip(table["first"], table["second"], strict=True)]
+        found = {frozenset((pair.first, pair.second)): pair.p_value for pair in test.pairs}
+        table[column] = [found.get(frozenset(pair), NAN) for pair in zip(table["higher"], table["lower"], strict=True)]
     return table
 
 
 def tabulate_groups(tests: GroupTests, question: str) -> Mapping[str, pd.DataFrame]:
     """The tables of single tests, for files."""
     return {
+        f"{question}_effects": tests.effects.to_frame(),
         f"{question}_within_items": tests.blocked_pairs.to_frame(),
         f"{question}_nemenyi": tests.nemenyi.to_frame(),
         f"{question}_games_howell": tests.games_howell.to_frame(),
@@ -220,15 +225,15 @@ def draw_groups(tests: GroupTests, question: str) -> list[NamedFigure]:
     leading = tests.leading_pairs
     drawings = (
         ("pairs", leading, leading.reason, False,
-         f"{leading.method} on {question}, simultaneous 95% intervals. A filled dot marks a difference whose interval "
-         "excludes 0."),
+         f"Pairs of systems on {question}: {leading.method}, simultaneous 95% intervals. A filled dot marks a "
+         "difference whose interval excludes 0."),
         ("tukey", tests.tukey, tests.tukey.reason, True,
          f"Paper protocol: Tukey's HSD on single ratings of {question}, simultaneous 95% intervals. Ratings of one "
          "item are taken as independent."),
         ("effects", tests.effects, tests.effects.reason, True,
          f"Effect sizes on {question}, each with its 95% bootstrap interval over items. Left Hedges' g (standard "
          "deviations of a rating), right Cliff's delta (1: every rating of the first-named system is higher)."),
-        ("assumptions", tests.assumptions, "" if tests.assumptions.used else "no residuals", True,
+        ("assumptions", tests.assumptions, "" if tests.assumptions.is_spread else "all residuals are 0", True,
          f"What ANOVA of {question} takes for granted. Left: residuals of item means against a normal distribution. "
          "Right: their spread by system, half of them within the box, with the standard deviation."),
     )  # fmt: skip

@@ -32,6 +32,14 @@ class PairDifference:
     p_value: float
     reason: str = ""
 
+    def upright(self) -> "PairDifference":
+        """The same, with first and second exchanged where the difference is negative."""
+        if not self.difference < 0:
+            return self
+        return dataclasses.replace(
+            self, first=self.second, second=self.first, difference=-self.difference, low=-self.high, high=-self.low
+        )
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PairwiseTest(Result):

@@ -1,6 +1,5 @@
 """Figures of ratings, votes and metrics. Each function returns a matplotlib Figure and draws on nothing else."""
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -134,7 +133,7 @@ def plot_differences(pairs: Sequence[PairDifference], *, xlabel: str = "differen
     """A forest of pairwise differences, widest first; filled dots where the interval (without one: p) excludes 0."""
     ordered = sorted(pairs, key=lambda pair: -abs(pair.difference))
     # Each pair is turned so that its difference is positive: "better − worse".
-    turned = [pair if pair.difference >= 0 else _turn(pair) for pair in ordered]
+    turned = [pair.upright() for pair in ordered]
     figure, (axes,) = new_figure(len(turned), row_height=0.5)
     name_rows(axes, [f"{shorten(pair.second)}\n− {shorten(pair.first)}" for pair in turned])
     for row, pair in enumerate(turned):
@@ -147,12 +146,6 @@ def plot_differences(pairs: Sequence[PairDifference], *, xlabel: str = "differen
     axes.set_xlabel(xlabel)
     write_right(axes, [label_p(pair.p_value) for pair in turned])
     return figure
-
-
-def _turn(pair: PairDifference) -> PairDifference:
-    return dataclasses.replace(
-        pair, first=pair.second, second=pair.first, difference=-pair.difference, low=-pair.high, high=-pair.low
-    )
 
 
 def plot_win_rates(results: Mapping[tuple[str, str], BinomialResult]) -> Figure:

@@ -52,7 +52,7 @@ def describe_question(
     figures = _draw_means(rated, question, means, letters)
     if tests:
         findings += describe_groups(tests, question, list(means))
-        tables |= {f"{question}_pairs": tabulate_pairs(tests), f"{question}_effects": tests.effects.to_frame()}
+        tables[f"{question}_pairs"] = tabulate_pairs(tests)
         appendix |= tabulate_groups(tests, question)
         figures += draw_groups(tests, question)
     tables |= _break_down_alpha(first_ratings, agreements[0], question, seed=seed, draws=draws)

@@ -36,7 +36,7 @@ def studentized_range_quantile(probability: float, groups: int, degrees_of_freed
         highest *= 4
     return float(
         optimize.brentq(
-            lambda quantile: studentized_range_sf(quantile, groups, degrees_of_freedom) - tail, 0, highest, xtol=1e-10
+            lambda quantile: studentized_range_sf(quantile, groups, degrees_of_freedom) - tail, 0, highest, xtol=1e-8
         )
     )
 
