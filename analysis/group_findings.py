@@ -83,7 +83,7 @@ def describe_groups(tests: GroupTests, question: str, best_first: Sequence[str])
     friedman_items = {
         "counted": "items", "used": tests.friedman.blocks_used, "dropped": tests.friedman.blocks_dropped
     }  # fmt: skip
-    means, aside = {"counted": "item means"}, {"is_aside": True}
+    means, aside = {"counted": "means"}, {"is_aside": True}
     return [
         _finding("blocked_anova", "ANOVA within items, partial eta squared", question, tests.blocked,
                  headline=headline if is_blocked else "", **items),
@@ -161,7 +161,7 @@ def _effects_finding(effects: PairEffects, question: str) -> Finding:
 
 def _assumption_findings(checks: AssumptionChecks, question: str) -> list[Finding]:
     shared: dict[str, Any] = {
-        "subject": question, "used": checks.used, "dropped": checks.dropped, "counted": "item means",
+        "subject": question, "used": checks.used, "dropped": checks.dropped, "counted": "means",
         "method": checks.method, "is_aside": True, "is_check": True,
     }  # fmt: skip
     return [

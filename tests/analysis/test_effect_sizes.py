@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from analysis.anova import anova_one_way
 from analysis.effect_sizes import epsilon_squared, eta_squared, hedges_correction, pair_effects
+from analysis.friedman import friedman_test
 from analysis.kruskal_wallis import kruskal_wallis
-from tests.analysis.group_tables import ALONE, crossed, random_groups, split
+from tests.analysis.group_tables import ALONE, WITHIN, crossed, random_groups, split
 
 
 def test_hedges_correction_is_the_exact_one() -> None:
@@ -94,6 +95,22 @@ def test_a_share_of_nothing_has_0_in_its_interval() -> None:
     )
     # At least .95 less 2 binomial standard errors, .056.
     assert covered / studies >= 0.89
+
+
+def test_shares_are_covered_as_often_as_the_interval_says() -> None:
+    """Shares of a real difference, the true ones taken from a table of 4000 items."""
+    generator = np.random.default_rng(10)
+    design = {"systems": 4, "item_spread": 0.6, "cell_spread": 0.5, "gain": 0.4}
+    whole = crossed(generator, items=4000, **design)
+    truth = epsilon_squared(whole, seed=0, draws=1, **ALONE).estimate, friedman_test(whole, **WITHIN).kendall_w
+    studies, covered = 100, np.zeros(2)
+    for _ in range(studies):
+        table = crossed(generator, items=60, **design)
+        epsilon = epsilon_squared(table, cluster="item", seed=0, draws=200, **ALONE)
+        friedman = friedman_test(table, seed=0, draws=200, **WITHIN)
+        covered += [epsilon.low <= truth[0] <= epsilon.high, friedman.low <= truth[1] <= friedman.high]
+    # 3 binomial standard errors: 3 sqrt(.95 .05 / 100) = .065.
+    assert covered / studies == pytest.approx([0.95, 0.95], abs=0.065)
 
 
 def test_800_distinct_values_are_no_table_of_800_by_800() -> None:

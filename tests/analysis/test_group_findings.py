@@ -53,7 +53,7 @@ def test_every_finding_has_the_numbers_of_its_test() -> None:
     cells = item_means(rated, **WITHIN).to_long()
     kruskal = kruskal_wallis(cells, **ALONE)
     assert found["kruskal_wallis"].p_value == kruskal.p_value
-    assert (found["kruskal_wallis"].used, found["kruskal_wallis"].counted) == (24 * 4, "item means")
+    assert (found["kruskal_wallis"].used, found["kruskal_wallis"].counted) == (24 * 4, "means")
     pairs = blocked_tukey(rated, **WITHIN)
     assert found["blocked_tukey"].estimate == len(pairs.significant)
     assert found["blocked_tukey"].p_value == min(pair.p_value for pair in pairs.pairs)
