@@ -175,23 +175,8 @@ def pair_effects(
     cluster: what the bootstrap draws (items); without it single rows.
     """
     counted = _count(table, group, value, cluster)
-    places = pair_places(len(counted.names))
-
-    def both(sums: Floats) -> Floats:
-        cube = counted.cube(sums)
-        return np.stack([_hedges_g(cube, counted.values, places), _cliffs_delta(cube, places)], axis=2)
-
-    pairs: tuple[PairEffect, ...] = ()
-    undefined_share = 0.0
-    if len(counted.names) > 1:
-        observed, drawn = both(counted.total())[0], counted.resample(both, seed, draws)
-        pairs = tuple(
-            _pair_effect(counted.names[i], counted.names[j], observed[place], drawn[:, place], confidence)
-            for place, (i, j) in enumerate(zip(*places, strict=True))
-        )
-        is_defined = ~np.isnan(observed[:, 0])
-        undefined_share = float(np.isnan(drawn[:, is_defined, 0]).mean()) if is_defined.any() else 0.0
-    is_undefined = all(pair.reason for pair in pairs)
+    pairs, undefined_share = _estimate_pairs(counted, seed, draws, confidence)
+    reasons = [pair.reason for pair in pairs] or ["fewer than two groups have a value"]
     return PairEffects(
         pairs=pairs,
         used=counted.used,
@@ -201,9 +186,30 @@ def pair_effects(
         draws=draws,
         confidence=confidence,
         method=f"Hedges' g (gamma correction) and Cliff's delta; percentile bootstrap over {counted.clusters} clusters",
-        reason=(pairs[0].reason if pairs else "fewer than two groups have a value") if is_undefined else "",
+        reason=reasons[0] if all(reasons) else "",
         warnings=resampling_warnings("effect sizes", counted.clusters, undefined_share),
     )
+
+
+def _estimate_pairs(
+    counted: _Counted, seed: int, draws: int, confidence: float
+) -> tuple[tuple[PairEffect, ...], float]:
+    """Every pair, and the share of draws in which g of a pair was undefined that is defined."""
+    places = pair_places(len(counted.names))
+    if not len(places[0]):
+        return (), 0.0
+
+    def both(sums: Floats) -> Floats:
+        cube = counted.cube(sums)
+        return np.stack([_hedges_g(cube, counted.values, places), _cliffs_delta(cube, places)], axis=2)
+
+    observed, drawn = both(counted.total())[0], counted.resample(both, seed, draws)
+    pairs = tuple(
+        _pair_effect(counted.names[i], counted.names[j], observed[place], drawn[:, place], confidence)
+        for place, (i, j) in enumerate(zip(*places, strict=True))
+    )
+    is_defined = ~np.isnan(observed[:, 0])
+    return pairs, float(np.isnan(drawn[:, is_defined, 0]).mean()) if is_defined.any() else 0.0
 
 
 def _pair_effect(first: str, second: str, observed: Floats, drawn: Floats, confidence: float) -> PairEffect:

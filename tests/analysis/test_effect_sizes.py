@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pingouin
@@ -41,6 +42,9 @@ def test_they_equal_their_definitions(seed: int) -> None:
         # pingouin corrects by 1 - 3 / (4 df - 1).
         other = pingouin.compute_effsize(y, x, eftype="hedges") / (1 - 3 / (4 * freedom - 1)) * correction
         assert pair.hedges_g == pytest.approx(other, rel=1e-6)
+    # Every rating twice: the same distributions.
+    twice = pair_effects(pd.concat([table] * 2), seed=0, draws=2, **ALONE)
+    assert [pair.cliffs_delta for pair in twice.pairs] == pytest.approx([pair.cliffs_delta for pair in effects.pairs])
     shares = [share(table, seed=0, draws=2, **ALONE).estimate for share in (eta_squared, epsilon_squared)]
     assert shares[0] == pytest.approx(anova_one_way(table, **ALONE).eta_squared)
     assert shares[1] == pytest.approx(kruskal_wallis(table, **ALONE).epsilon_squared)
@@ -138,6 +142,11 @@ def test_what_is_not_defined_is_nan_with_the_reason() -> None:
     assert math.isnan(pair.hedges_g_low)
     assert pair.cliffs_delta == 1
     assert pair.reason == "neither group has a spread"
+    beside = pd.concat([constant, pd.DataFrame({"system": "c", "value": [1, 2.0]})])
+    written = [
+        text.get_text() for text in pair_effects(beside, seed=0, draws=10, **ALONE).plot().findobj(mpl.text.Text)
+    ]
+    assert written.count("not defined") == 1
     assert eta_squared(constant, seed=0, draws=10, **ALONE).estimate == pytest.approx(1)
     one = constant[constant["system"] == "a"]
     assert pair_effects(one, seed=0, draws=10, **ALONE).reason == "fewer than two groups have a value"

@@ -70,6 +70,7 @@ def test_ratings_give_every_statistic_with_its_figures(rated: Path, tmp_path: Pa
     assert figures == {f"{name}.{suffix}" for name in names for suffix in ("svg", "png")}
     page = (output / "report.html").read_text()
     assert page.count("<svg") == 11
+    assert "&lt; .0001</td>" in page
     assert "How good is &lt;it&gt;?" in page
     assert "The workers are simulated" in page
     assert page.index("Quality</h2>") < page.index("Fluency</h2>")
