@@ -35,6 +35,9 @@ class Finding:
     headline: str = ""  # the verdict alone, for the top of the page
     label: str = ""  # what the estimate is, in a table's first column: "Friedman, chi-square"
     is_aside: bool = False  # stands in the page's tables, its reading not among the paragraphs
+    is_check: bool = False  # of an assumption: its p is not one among those of questions
+    p_holm: float = NAN  # corrected over all findings of this name: see `across_questions`
+    p_bh: float = NAN
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class Chapter:
     tables: dict[str, pd.DataFrame]
     figures: tuple[NamedFigure, ...]
     introduction: str = ""
+    appendix: dict[str, pd.DataFrame] = dataclasses.field(default_factory=dict)  # tables for files alone
 
 
 def alpha_finding(agreement: Agreement, *, subject: str, extra_warnings: tuple[str, ...] = ()) -> Finding:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.across_questions import correct_across
 from analysis.comparison_findings import (
     describe_matchup,
     describe_position_bias,
@@ -105,7 +106,7 @@ def analyze_judgments(
         not_used.append(selection.left_out)
     if not chapters:
         raise InputError("the export holds neither ratings nor comparisons; expected at least one of them.")
-    return JudgmentAnalysis(options, manifest, counts, tuple(chapters), pd.concat(not_used))
+    return JudgmentAnalysis(options, manifest, counts, tuple(correct_across(chapters)), pd.concat(not_used))
 
 
 def _select(table: pd.DataFrame, columns: tuple[str, ...], name: str, options: Options) -> Selection:
@@ -175,7 +176,7 @@ def write_analysis(analysis: JudgmentAnalysis, folder: Path) -> dict[str, Any]:
     write_json(folder / "results.json", without_nan(plain(results)))
     (folder / "tables").mkdir()
     for chapter in analysis.chapters:
-        for name, table in chapter.tables.items():
+        for name, table in (chapter.tables | chapter.appendix).items():
             _write_table(table, folder / "tables", name)
         for named in chapter.figures:
             save_figure(named.figure, folder / "figures", file_name(named.name))

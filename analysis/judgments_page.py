@@ -11,7 +11,7 @@ from analysis.findings import Chapter, Finding
 from analysis.report import Details, Figure, KeyNumber, Note, Paragraph, Part, Report, Section, Table
 from analysis.results import format_interval, format_number, format_p
 
-HEADLINES = ("sign_flip", "binomial", "alpha_nominal", "alpha_ordinal", "tukey_hsd")
+HEADLINES = ("sign_flip", "binomial", "alpha_nominal", "alpha_ordinal", "blocked_tukey")
 MOST_HEADLINES = 4
 MOST_VERDICTS = 3
 ROWS_SHOWN = 12
@@ -51,8 +51,8 @@ def _key_numbers(chapters: Sequence[Chapter]) -> list[KeyNumber]:
 
 
 def _value(finding: Finding) -> str:
-    if finding.name == "tukey_hsd" and not math.isnan(finding.estimate):
-        return f"{finding.estimate:.0f} of {len(finding.details['pairs'])}"
+    if "out_of" in finding.details and not math.isnan(finding.estimate):
+        return f"{finding.estimate:.0f} of {finding.details['out_of']}"
     if finding.name in ("binomial", "position_bias") and not math.isnan(finding.estimate):
         return f"{finding.estimate:.1%}"
     return format_number(finding.estimate, 2)
@@ -96,7 +96,7 @@ def _tabulate_findings(chapter: Chapter) -> Table:
     rows = [
         (
             _label(finding, chapter),
-            _value(finding) if finding.name == "tukey_hsd" else format_number(finding.estimate),
+            _value(finding) if "out_of" in finding.details else format_number(finding.estimate),
             format_interval(finding.low, finding.high) if not math.isnan(finding.low) else "—",
             format_p(finding.p_value) if not math.isnan(finding.p_value) else "—",
             f"{finding.used} {finding.counted}",
@@ -120,15 +120,19 @@ def _label(finding: Finding, chapter: Chapter) -> str:
 
 
 def _show_table(name: str, table: pd.DataFrame) -> list[Part]:
-    rows = tuple(tuple(_cell(value) for value in row) for row in table.itertuples(index=False))
-    shown = Table(tuple(str(column).replace("_", " ") for column in table.columns), rows)
+    names = [str(column) for column in table.columns]
+    rows = tuple(tuple(map(_cell, names, row)) for row in table.itertuples(index=False))
+    shown = Table(tuple(name.replace("_", " ") for name in names), rows)
     if len(rows) <= ROWS_SHOWN:
         return [shown]
     return [Details(f"{name.replace('_', ' ')}: all {len(rows)} rows", (shown,))]
 
 
-def _cell(value: Any) -> str:
-    return format_number(value) if isinstance(value, float) else str(value)
+def _cell(name: str, value: Any) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    is_p = name == "p" or name.startswith("p_")
+    return format_p(value).removeprefix("p = ").removeprefix("p ") if is_p else format_number(value)
 
 
 def _explain() -> list[Part]:
@@ -141,7 +145,12 @@ def _explain() -> list[Part]:
         Paragraph(
             "“Paper protocol” names what Ramamurthy et al. (2022) did: ANOVA and Tukey's HSD on single ratings, a "
             "binomial test on single votes. These take the judgments of one item as independent, which they are not; "
-            "Friedman's test and the sign-flip test compare items. No p-value is corrected for the number of "
-            "questions or matchups."
+            "the tests within items and the sign-flip test do not, and are the ones to quote."
+        ),
+        Paragraph(
+            "The p-values of a chapter stand as they are: pairs of systems are corrected for the number of pairs, "
+            "nothing for the number of questions or matchups. Where there are several, “Several tests at once” has "
+            "every p corrected, by Holm (the chance of any false finding) and by Benjamini and Hochberg (the share of "
+            "false ones among the findings)."
         ),
     ]

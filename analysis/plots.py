@@ -1,6 +1,5 @@
 """Figures of ratings, votes and metrics. Each function returns a matplotlib Figure and draws on nothing else."""
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,7 +29,7 @@ from analysis.drawing import (
     shorten,
     write_right,
 )
-from analysis.groups import PairDifference
+from analysis.pair_differences import PairDifference
 from analysis.preferences import BinomialResult
 from analysis.results import Estimate, format_number
 
@@ -69,8 +68,10 @@ def _columns(results: Sequence[Agreement | Estimate]) -> tuple[list[float], list
     )
 
 
-def plot_likert(counts: pd.DataFrame, means: Mapping[str, Estimate]) -> Figure:
-    """Diverging stacked bars, centred on the middle of the scale, beside means with intervals.
+def plot_likert(
+    counts: pd.DataFrame, means: Mapping[str, Estimate], letters: Mapping[str, str] | None = None
+) -> Figure:
+    """Diverging stacked bars, centred on the middle of the scale, beside means with intervals, and letters if given.
 
     counts: one row a system, one column a scale value from low to high.
     """
@@ -108,7 +109,10 @@ def plot_likert(counts: pd.DataFrame, means: Mapping[str, Estimate]) -> Figure:
     ends = np.array(centres + lows + highs)
     dots.set_xlim(np.floor(4 * np.nanmin(ends) - 0.2) / 4, np.ceil(4 * np.nanmax(ends) + 0.2) / 4)
     dots.set_xlabel("mean rating")
-    write_right(dots, [format_number(means[system].estimate, 2) for system in systems])
+    named = letters or {}
+    write_right(
+        dots, [f"{format_number(means[system].estimate, 2)}  {named.get(system, '')}".rstrip() for system in systems]
+    )
     return figure
 
 
@@ -126,14 +130,15 @@ def _write_shares(axes: Axes, left: np.ndarray, width: np.ndarray, *, smallest: 
 
 
 def plot_differences(pairs: Sequence[PairDifference], *, xlabel: str = "difference of means") -> Figure:
-    """A forest of pairwise differences, widest first; filled dots where the interval excludes 0."""
+    """A forest of pairwise differences, widest first; filled dots where the interval (without one: p) excludes 0."""
     ordered = sorted(pairs, key=lambda pair: -abs(pair.difference))
     # Each pair is turned so that its difference is positive: "better − worse".
-    turned = [pair if pair.difference >= 0 else _turn(pair) for pair in ordered]
+    turned = [pair.upright() for pair in ordered]
     figure, (axes,) = new_figure(len(turned), row_height=0.5)
     name_rows(axes, [f"{shorten(pair.second)}\n− {shorten(pair.first)}" for pair in turned])
     for row, pair in enumerate(turned):
-        excludes_zero = pair.low > 0 or pair.high < 0
+        has_interval = not math.isnan(pair.low)
+        excludes_zero = pair.low > 0 or pair.high < 0 if has_interval else pair.p_value <= 0.05
         axes.hlines(row, pair.low, pair.high, color=BLUE if excludes_zero else MUTED, linewidth=2)
         face = BLUE if excludes_zero else PAPER
         axes.plot(pair.difference, row, "o", markersize=7, markerfacecolor=face, markeredgecolor=BLUE, zorder=3)
@@ -141,12 +146,6 @@ def plot_differences(pairs: Sequence[PairDifference], *, xlabel: str = "differen
     axes.set_xlabel(xlabel)
     write_right(axes, [label_p(pair.p_value) for pair in turned])
     return figure
-
-
-def _turn(pair: PairDifference) -> PairDifference:
-    return dataclasses.replace(
-        pair, first=pair.second, second=pair.first, difference=-pair.difference, low=-pair.high, high=-pair.low
-    )
 
 
 def plot_win_rates(results: Mapping[tuple[str, str], BinomialResult]) -> Figure:

@@ -54,7 +54,7 @@ def test_ratings_give_every_statistic_with_its_figures(rated: Path, tmp_path: Pa
     quality = table[table["question"] == "quality"]
     anova = finding(results, "anova_one_way", "quality")
     other = stats.f_oneway(*[rows["value"] for _, rows in quality.groupby("system")])
-    assert (anova["estimate"], anova["p_value"]) == pytest.approx((other.statistic, other.pvalue))
+    assert (anova["details"]["statistic"], anova["p_value"]) == pytest.approx((other.statistic, other.pvalue))
     means = quality.groupby(["item", "system"])["value"].mean().unstack()
     friedman = stats.friedmanchisquare(*means.to_numpy().round(9).T)
     assert finding(results, "friedman", "quality")["p_value"] == pytest.approx(friedman.pvalue)
@@ -65,10 +65,12 @@ def test_ratings_give_every_statistic_with_its_figures(rated: Path, tmp_path: Pa
     assert best["low"] < best["estimate"] < best["high"]
     assert len(finding(results, "tukey_hsd", "quality")["details"]["pairs"]) == 6
     figures = {path.name for path in (output / "figures").iterdir()}
-    names = ["agreement", "quality_ratings", "quality_tukey", "fluency_ratings", "fluency_tukey"]
+    kinds = ("ratings", "pairs", "tukey", "effects", "assumptions")
+    names = ["agreement", *(f"{question}_{kind}" for question in ("quality", "fluency") for kind in kinds)]
     assert figures == {f"{name}.{suffix}" for name in names for suffix in ("svg", "png")}
     page = (output / "report.html").read_text()
-    assert page.count("<svg") == 5
+    assert page.count("<svg") == 11
+    assert "&lt; .0001</td>" in page
     assert "How good is &lt;it&gt;?" in page
     assert "The workers are simulated" in page
     assert page.index("Quality</h2>") < page.index("Fluency</h2>")

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from analysis.agreement import Agreement
 from analysis.drawing import CATEGORIES, figure_style, figure_svg, save_figure
-from analysis.groups import PairDifference
+from analysis.pair_differences import PairDifference
 from analysis.plots import (
     likert_colours,
     plot_alpha,

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.agreement import bootstrap_alpha
+from analysis.anova import anova_one_way
 from analysis.correlation import correlate
-from analysis.groups import anova_one_way, group_means, tukey_hsd
+from analysis.groups import group_means
 from analysis.intervals import paired_difference_interval
+from analysis.post_hoc import tukey_hsd
 from analysis.preferences import binomial_test, sign_flip_power, sign_flip_test, win_counts
 from annotation.records import Comparison, Rating
 from rl.generate import Sample, generate_samples
