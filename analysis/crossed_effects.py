@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
-from analysis.resampling import Floats
+from analysis.resampling import Columns, Floats
 
 Integers = NDArray[np.int64]
 FACTORS = ("completion", "item", "worker")
+LARGEST_DENSE = 100_000  # cells of a matrix; beyond it sparse ones are faster
 
 
 class CrossedEffects:
@@ -64,8 +65,8 @@ class CrossedEffects:
         pivot_item = 1 + sd_item**2 * of_item
         near = self._by_completion.matrix(weights)
         far = self._by_item.matrix(weights / pivot_completion[completion])
-        explained = (near.T @ scaled_rows(near, sd_completion**2 / pivot_completion)).toarray()
-        explained += (far.T @ scaled_rows(far, sd_item**2 / pivot_item)).toarray()
+        explained = cross_products(near, sd_completion**2 / pivot_completion)
+        explained = explained + cross_products(far, sd_item**2 / pivot_item)
         schur = -(sd_worker**2) * explained
         schur[np.diag_indices_from(schur)] += 1 + sd_worker**2 * total_by(worker, weights, self.sizes[2])
         return Factorisation(
@@ -74,17 +75,22 @@ class CrossedEffects:
 
 
 class _Pairs:
-    """The pattern of a sparse matrix of a factor by workers, made once; only its values change."""
+    """The pattern of a matrix of a factor by workers, made once; only its values change. Sparse where it is large."""
 
     def __init__(self, rows: Integers, workers: Integers, size: int, width: int) -> None:
-        cells, self._cell_of_rating = np.unique(rows * width + workers, return_inverse=True)
-        self._columns = cells % width
-        self._starts = np.searchsorted(cells // width, np.arange(size + 1))
         self._shape = (size, width)
+        self._is_dense = size * width <= LARGEST_DENSE
+        cells = rows * width + workers
+        occupied, self._place_of_rating = np.unique(cells, return_inverse=True)
+        self._columns, self._starts = occupied % width, np.searchsorted(occupied // width, np.arange(size + 1))
+        if self._is_dense:
+            self._place_of_rating = cells
 
-    def matrix(self, values: Floats) -> sparse.csr_array:
+    def matrix(self, values: Floats) -> Columns:
         """values (N,), added up where a worker rated the same thing twice."""
-        data = np.bincount(self._cell_of_rating, values, minlength=len(self._columns))
+        if self._is_dense:
+            return total_by(self._place_of_rating, values, self._shape[0] * self._shape[1]).reshape(self._shape)
+        data = total_by(self._place_of_rating, values, len(self._columns))
         return sparse.csr_array((data, self._columns, self._starts), shape=self._shape)
 
 
@@ -97,8 +103,8 @@ class Factorisation:
     of_completion: Floats
     pivot_completion: Floats
     pivot_item: Floats
-    near: sparse.csr_array
-    far: sparse.csr_array
+    near: Columns
+    far: Columns
     worker_factor: Floats
 
     @property
@@ -156,10 +162,13 @@ class Factorisation:
         return conditional[completion] + sd_worker**2 * diagonal, traces
 
 
-def scaled_rows(matrix: sparse.csr_array, factors: Floats) -> sparse.csr_array:
-    """Each row times its factor."""
+def cross_products(matrix: Columns, factors: Floats) -> Floats:
+    """matrix' diag(factors) matrix, (W, W)."""
+    if isinstance(matrix, np.ndarray):
+        return np.asarray(matrix.T @ (factors[:, None] * matrix))
     data = matrix.data * np.repeat(factors, np.diff(matrix.indptr))
-    return sparse.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+    scaled = sparse.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+    return (matrix.T @ scaled).toarray()
 
 
 def total_by(codes: Integers, values: Floats, size: int) -> Floats:

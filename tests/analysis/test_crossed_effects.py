@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
+from analysis import crossed_effects
 from analysis.crossed_effects import CrossedEffects
+
+
+@pytest.fixture(autouse=True, params=["dense", "sparse"])
+def _kind_of_matrix(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "sparse":
+        monkeypatch.setattr(crossed_effects, "LARGEST_DENSE", 0)
 
 
 def make_effects(seed: int = 0) -> tuple[CrossedEffects, np.ndarray, np.ndarray]:
