@@ -12,7 +12,8 @@ from analysis.agreement import bootstrap_alpha
 from analysis.correlation import correlate
 from analysis.groups import anova_one_way, group_means, tukey_hsd
 from analysis.intervals import paired_difference_interval
-from analysis.preferences import binomial_test, sign_flip_power, sign_flip_test, win_counts
+from analysis.preferences import binomial_test, sign_flip_test, win_counts
+from analysis.vote_power import sign_flip_power
 from annotation.records import Comparison, Rating
 from rl.generate import Sample, generate_samples
 from rl.management.demo.completions import PURPOSES, completions_of, judge_samples, mean_gold, task_items
