@@ -49,6 +49,7 @@ class LinearMixed(Result):
     used: int
     dropped: int
     items: int
+    completions: int
     method: str = METHOD
     confidence: float = CONFIDENCE
     warnings: tuple[str, ...] = ()
@@ -114,7 +115,8 @@ def _why_undefined(values: Floats, systems: int) -> str:
 def _undefined(design: Design, reason: str, confidence: float) -> LinearMixed:
     return LinearMixed(
         systems=(), contrasts=(), components=(), workers=(), omnibus=Omnibus(), deviance=NAN, used=design.used,
-        dropped=design.dropped, items=design.levels[1], confidence=confidence, warnings=design.warnings, reason=reason,
+        dropped=design.dropped, items=design.levels[1], completions=design.levels[0], confidence=confidence,
+        warnings=design.warnings, reason=reason,
     )  # fmt: skip
 
 
@@ -150,6 +152,7 @@ def _describe(design: Design, fit: Fit, centred: Floats, centre: float, confiden
         used=design.used,
         dropped=design.dropped,
         items=design.levels[1],
+        completions=design.levels[0],
         method=f"{METHOD}; random effects of {_join([FACTORS[place] + 's' for place in chosen])}; "
         "pairs by t with Satterthwaite's degrees of freedom, systems by likelihood ratio (ML)",
         confidence=confidence,

@@ -17,7 +17,7 @@ from scipy import stats
 
 from analysis.intervals import wilson_interval
 from analysis.resampling import Floats, blocks
-from analysis.results import Result, format_interval, format_number
+from analysis.results import NAN, Result, format_interval, format_number
 from annotation.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ RATERS = (1, 2, 3, 5)
 SIMULATIONS = 500
 GRID_SIZES = 5
 MOST_ITEMS = 1_000_000
+LARGEST_SIMULATION = 1_000_000  # completions in all simulated studies of a design; a plan has larger ones by formula
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,7 +87,10 @@ class RatingStudy:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Power(Result):
-    """Share of simulated studies with p <= alpha, its Wilson interval, and beside it the closed form."""
+    """Share of simulated studies with p <= alpha, its Wilson interval, and beside it the closed form.
+
+    NaN with a `reason` where nothing was simulated.
+    """
 
     estimate: float
     low: float
@@ -99,6 +103,7 @@ class Power(Result):
     seed: int
     method: str = "simulated studies, blocked ANOVA of completions' means; closed form by noncentral F"
     warnings: tuple[str, ...] = ()
+    reason: str = ""
 
     @property
     def reading(self) -> str:
@@ -141,7 +146,7 @@ class PowerGrid(Result):
     def to_frame(self) -> pd.DataFrame:
         """A row a design: the grid, then the smallest ones."""
         rows = [dataclasses.asdict(power) for power in (*self.powers, *self.smallest)]
-        table = pd.DataFrame(rows).drop(columns=["method", "warnings", "seed", "simulations"])
+        table = pd.DataFrame(rows).drop(columns=["method", "warnings", "reason", "seed"])
         return table.assign(is_smallest=[False] * len(self.powers) + [True] * len(self.smallest))
 
     def plot(self) -> "Figure":
@@ -265,12 +270,31 @@ def plan_ratings(
     options: dict[str, Any] = {"seed": seed, "simulations": simulations}
     return PowerGrid(
         study=study,
-        powers=tuple(simulate_power(study, items=size, raters=count, **options) for count in raters for size in sizes),
-        smallest=tuple(simulate_power(study, items=n, raters=count, **options) for count, n in reachable.items()),
+        powers=tuple(_power_of(study, size, count, **options) for count in raters for size in sizes),
+        smallest=tuple(_power_of(study, size, count, **options) for count, size in reachable.items()),
         target=target,
         simulations=simulations,
         seed=seed,
         warnings=() if reachable else (f"no design with up to {MOST_ITEMS} items reaches power {target:g}",),
+    )
+
+
+def _power_of(study: RatingStudy, items: int, raters: int, *, seed: int, simulations: int) -> Power:
+    """By simulation, or by the closed form alone where that would take too long."""
+    if items * study.systems * simulations <= LARGEST_SIMULATION:
+        return simulate_power(study, items=items, raters=raters, seed=seed, simulations=simulations)
+    return Power(
+        estimate=NAN,
+        low=NAN,
+        high=NAN,
+        closed_form=blocked_power(study, items=items, raters=raters),
+        items=items,
+        raters=raters,
+        ratings=items * study.systems * raters,
+        simulations=0,
+        seed=seed,
+        method="closed form by noncentral F",
+        reason="the study is too large to be simulated here",
     )
 
 

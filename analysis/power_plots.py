@@ -11,7 +11,7 @@ from analysis.drawing import CATEGORIES, INK, MARKERS, MUTED, PAPER, new_figure
 if TYPE_CHECKING:
     from analysis.power import PowerGrid
 
-LINES = ("-", (0, (5, 2)), (0, (2, 1.5)), (0, (6, 2, 1, 2)))
+LINES = ("-", (0, (5, 2)), (0, (2, 1.5)), (0, (6, 2, 1, 2)), (0, (1, 1)))
 CURVE_POINTS = 60
 
 
@@ -27,7 +27,7 @@ def plot_power(grid: "PowerGrid") -> Figure:
     for index, raters in enumerate(counts):
         colour, marker = CATEGORIES[index % len(CATEGORIES)], MARKERS[index % len(MARKERS)]
         line = LINES[index % len(LINES)]
-        powers = [power for power in grid.powers if power.raters == raters]
+        powers = [power for power in grid.powers if power.raters == raters and not power.reason]
         heights = [blocked_power(grid.study, items=items, raters=raters) for items in curve]
         axes.plot(curve, heights, color=colour, linestyle=line, linewidth=1.7, zorder=2)
         places, shares = [power.items for power in powers], np.array([power.estimate for power in powers])

@@ -20,6 +20,7 @@ from analysis.groups import (
     group_means,
     tukey_hsd,
 )
+from analysis.mixed_findings import describe_mixed
 from analysis.plots import plot_alpha, plot_differences, plot_likert
 from analysis.rating_counts import Level, count_ratings
 from analysis.results import NAN, Estimate, format_interval, format_number, format_p
@@ -54,6 +55,8 @@ def describe_question(
         findings += [_anova_finding(anova, question), _tukey_finding(tukey, question)]
         tables[f"{question}_tukey"] = tukey.to_frame()
         figures += _draw_tukey(tukey, question)
+    mixed, mixed_tables, mixed_figures = describe_mixed(first_ratings, question)
+    findings, tables, figures = findings + mixed, tables | mixed_tables, figures + mixed_figures
     title = question[:1].upper() + question[1:]
     return Chapter(title, tuple(findings), tables, tuple(figures), introduction)
 

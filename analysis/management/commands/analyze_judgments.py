@@ -1,6 +1,7 @@
 """`manage.py analyze_judgments EXPORT --output DIR`: every statistic of an export, its figures, and a page."""
 
 import dataclasses
+import math
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,12 @@ class Command(PipelineCommand):
         parser.add_argument("--seed", type=int, default=Options().seed, help="seed of bootstrap and sign flips")
         parser.add_argument("--draws", type=int, default=Options().draws, help="bootstrap draws")
         parser.add_argument(
+            "--smallest-difference",
+            type=float,
+            metavar="D",
+            help="plan a next study of ratings for this difference, in points of the scale (default: the one found)",
+        )
+        parser.add_argument(
             "--include", action="append", default=[], choices=INCLUDABLE, help="use these rows too; may be repeated"
         )
 
@@ -31,9 +38,19 @@ class Command(PipelineCommand):
         export, output = options["export"], options["output"]
         if options["draws"] < 1:
             raise InputError(f"--draws {options['draws']}: expected at least 1.")
-        chosen = Options(seed=options["seed"], draws=options["draws"], include=tuple(sorted(set(options["include"]))))
+        difference = options["smallest_difference"]
+        if difference is not None and not 0 < difference < math.inf:
+            raise InputError(f"--smallest-difference {difference:g}: expected more than 0 points of the scale.")
+        chosen = Options(
+            seed=options["seed"],
+            draws=options["draws"],
+            include=tuple(sorted(set(options["include"]))),
+            smallest_difference=difference,
+        )
         manifest = read_manifest(export)
         ratings = to_table(read_ratings(export)) if holds_records(export, Rating) else None
+        if difference is not None and ratings is None:
+            raise InputError(f"--smallest-difference {difference:g}: the export has no ratings to plan by.")
         comparisons = to_table(read_comparisons(export)) if holds_records(export, Comparison) else None
         with open_run(output, config=chosen, inputs=[export], seed=chosen.seed) as run:
             analysis = analyze_judgments(ratings, comparisons, manifest=manifest, options=chosen)
