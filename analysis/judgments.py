@@ -19,7 +19,7 @@ from analysis.comparison_findings import (
 from analysis.drawing import save_figure
 from analysis.findings import Chapter
 from analysis.judgments_page import build_page
-from analysis.plan_findings import describe_next_study
+from analysis.plan_findings import PlanOptions, describe_plan, pilots_of
 from analysis.power import SIMULATIONS
 from analysis.preferences import FLIPS
 from analysis.rating_findings import describe_question, draw_agreement
@@ -133,12 +133,10 @@ def describe_ratings(ratings: pd.DataFrame, manifest: Mapping[str, Any], options
         )
         for name in asked
     ]
-    next_study = describe_next_study(
-        chapters,
-        smallest_difference=options.smallest_difference,
-        seed=options.seed,
-        simulations=min(options.draws, SIMULATIONS),
+    plan = PlanOptions(
+        difference=options.smallest_difference, simulations=min(options.draws, SIMULATIONS), seed=options.seed
     )
+    next_study = describe_plan(pilots_of(chapters), plan)
     return [Chapter("Agreement", (), {}, (draw_agreement(chapters),)), *chapters, next_study]
 
 

@@ -12,6 +12,7 @@ from analysis.report import Details, Figure, KeyNumber, Note, Paragraph, Part, R
 from analysis.results import format_interval, format_number, format_p
 
 HEADLINES = ("sign_flip", "binomial", "alpha_nominal", "alpha_ordinal", "tukey_hsd")
+WHOLE = ("tukey_hsd", "items_needed")  # counts, not measures
 MOST_HEADLINES = 4
 MOST_VERDICTS = 3
 ROWS_SHOWN = 12
@@ -53,6 +54,8 @@ def _key_numbers(chapters: Sequence[Chapter]) -> list[KeyNumber]:
 def _value(finding: Finding) -> str:
     if finding.name == "tukey_hsd" and not math.isnan(finding.estimate):
         return f"{finding.estimate:.0f} of {len(finding.details['pairs'])}"
+    if finding.name == "items_needed" and not math.isnan(finding.estimate):
+        return f"{finding.estimate:.0f}"
     if finding.name in ("binomial", "position_bias") and not math.isnan(finding.estimate):
         return f"{finding.estimate:.1%}"
     return format_number(finding.estimate, 2)
@@ -96,7 +99,7 @@ def _tabulate_findings(chapter: Chapter) -> Table:
     rows = [
         (
             _label(finding, chapter),
-            _value(finding) if finding.name == "tukey_hsd" else format_number(finding.estimate),
+            _value(finding) if finding.name in WHOLE else format_number(finding.estimate),
             format_interval(finding.low, finding.high) if not math.isnan(finding.low) else "—",
             format_p(finding.p_value) if not math.isnan(finding.p_value) else "—",
             f"{finding.used} {finding.counted}",
@@ -143,5 +146,10 @@ def _explain() -> list[Part]:
             "binomial test on single votes. These take the judgments of one item as independent, which they are not; "
             "Friedman's test and the sign-flip test compare items. No p-value is corrected for the number of "
             "questions or matchups."
+        ),
+        Paragraph(
+            "Mixed models give every item, completion (what one system wrote for one item) and worker an effect of its "
+            "own, so that ratings that share one are not taken as independent. Their differences of systems are for "
+            "single pairs; the p-values of pairs are corrected by Holm's method."
         ),
     ]

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 
 from analysis.drawing import figure_style
@@ -23,7 +24,6 @@ def describe_mixed(rated: pd.DataFrame, question: str) -> Described:
     findings += _share_findings(linear, question)
     tables = {
         f"{question}_mixed_pairs": _tabulate_pairs(linear, ordinal),
-        f"{question}_variances": _tabulate_variances(linear, ordinal),
         f"{question}_worker_severity": rows_frame(linear.workers, WorkerEffect),
     }
     tables = {name: table for name, table in tables.items() if len(table)}
@@ -118,16 +118,11 @@ def _read_largest_odds(model: OrdinalMixed) -> str:
     if pair is None:
         return ""
     better, worse, low, high = _turned(pair)
-    interval = format_interval(_odds(low), _odds(high), 2)
+    interval = format_interval(math.exp(low), math.exp(high), 2)
     return (
-        f"the odds of a higher rating are {format_number(_odds(abs(pair.difference)), 2)} {interval} times as large "
+        f"the odds of a higher rating are {format_number(math.exp(abs(pair.difference)), 2)} {interval} times as large "
         f"for {better} as for {worse} (Holm {format_p(pair.p_holm)})"
     )
-
-
-def _odds(logits: float) -> float:
-    """An odds ratio; one too large for a number is infinite."""
-    return math.exp(logits) if logits < 700 else math.inf
 
 
 def _turned(pair: Contrast) -> tuple[str, str, float, float]:
@@ -160,26 +155,12 @@ def _share_findings(model: LinearMixed, question: str) -> list[Finding]:
 
 
 def _tabulate_pairs(linear: LinearMixed, ordinal: OrdinalMixed) -> pd.DataFrame:
-    """A row a pair of systems: points of the scale by the linear model, log odds by the cumulative logit one."""
-    points = linear.to_frame().rename(columns={"degrees_of_freedom": "df"})
-    logits = ordinal.to_frame()[["first", "second", "difference", "low", "high", "p_holm"]]
-    logits = logits.rename(columns={"difference": "log_odds"})
-    return points.merge(logits, on=["first", "second"], how="outer", suffixes=("", "_log_odds"))
-
-
-def _tabulate_variances(linear: LinearMixed, ordinal: OrdinalMixed) -> pd.DataFrame:
-    rows = [
-        {
-            "model": model,
-            "component": component.name,
-            "variance": component.variance,
-            "share": component.share,
-            "levels": component.levels,
-        }
-        for model, components in (("linear", linear.components), ("cumulative logit", ordinal.components))
-        for component in components
-    ]
-    return pd.DataFrame(rows)
+    """A row a pair of systems: points of the scale by the linear model, odds of a higher rating by the other."""
+    points = linear.to_frame()[["first", "second", "difference", "low", "high", "p_holm"]]
+    odds = ordinal.to_frame()[["first", "second", "difference", "p_holm"]]
+    odds["difference"] = np.exp(odds["difference"].astype(np.float64))
+    odds = odds.rename(columns={"difference": "odds_ratio", "p_holm": "p_holm_of_odds"})
+    return points.merge(odds, on=["first", "second"], how="outer")
 
 
 def _draw_contrasts(model: LinearMixed, question: str) -> list[NamedFigure]:

@@ -5,10 +5,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
 from analysis.drawing import figure_style
 from analysis.findings import Chapter, Finding, NamedFigure
 from analysis.mixed_plots import plot_variance_shares
-from analysis.power import RATERS, SIMULATIONS, PowerGrid, RatingStudy, Variances, plan_ratings
+from analysis.power import ALPHA, RATERS, SIMULATIONS, TARGET, PowerGrid, RatingStudy, Variances, plan_ratings
 from analysis.results import NAN
 
 TITLE = "How large a next study"
@@ -25,6 +27,25 @@ class Pilot:
     raters: int
     difference: float
     ratings: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """What the next study is to find, and which designs are looked at.
+
+    difference: None for the largest one that the pilot found. workers: None for as many as the pilot had. Empty items
+    and raters stand for sizes around the answer, and for 1, 2, 3, 5 and the pilot's number.
+    """
+
+    difference: float | None = None
+    systems: int = 2
+    workers: int | None = None
+    items: tuple[int, ...] = ()
+    raters: tuple[int, ...] = ()
+    alpha: float = ALPHA
+    target: float = TARGET
+    simulations: int = SIMULATIONS
+    seed: int = 0
 
 
 def read_pilots(findings: Iterable[Mapping[str, Any]]) -> list[Pilot]:
@@ -49,26 +70,47 @@ def _read_pilot(entry: Mapping[str, Any]) -> Pilot:
     )
 
 
-def describe_next_study(
-    chapters: Sequence[Chapter], *, smallest_difference: float | None, seed: int, simulations: int = SIMULATIONS
-) -> Chapter:
-    """A finding, a table and a figure for each question with a mixed model; where the variance lies in one figure."""
-    pilots = read_pilots(
+def pilots_of(chapters: Sequence[Chapter]) -> list[Pilot]:
+    """The pilots among the findings of an analysis under way."""
+    return read_pilots(
         {"name": finding.name, "subject": finding.subject, "details": finding.details, "used": finding.used}
         for chapter in chapters
         for finding in chapter.findings
     )
-    findings, tables, figures = [], {}, [draw_variance_shares(pilots)] if pilots else []
+
+
+def describe_plan(pilots: Sequence[Pilot], options: PlanOptions) -> Chapter:
+    """A finding, a table and a figure for each pilot; where the variance lies in one figure."""
+    findings: list[Finding] = []
+    tables: dict[str, pd.DataFrame] = {}
+    figures = [draw_variance_shares(pilots)] if pilots else []
     for pilot in pilots:
-        difference = pilot.difference if smallest_difference is None else smallest_difference
-        if not difference > 0:  # one system, or two that were rated alike
+        difference = pilot.difference if options.difference is None else options.difference
+        if not difference > 0:  # one system, or systems that were all rated alike
             continue
-        study = RatingStudy(difference, pilot.variances, workers=pilot.workers)
-        grid = plan_ratings(study, seed=seed, raters=sorted({*RATERS, pilot.raters}), simulations=simulations)
-        findings.append(power_finding(grid, pilot, (FOUND,) if smallest_difference is None else ()))
+        grid = _plan(pilot, difference, options)
+        findings.append(power_finding(grid, pilot, (FOUND,) if options.difference is None else ()))
         tables[f"{pilot.question}_power"] = grid.to_frame()
-        figures.append(draw_power(grid, pilot.question, is_aside=bool(len(findings) > 1)))
+        figures.append(draw_power(grid, pilot.question, is_aside=len(findings) > 1))
     return Chapter(TITLE, tuple(findings), tables, tuple(figures))
+
+
+def _plan(pilot: Pilot, difference: float, options: PlanOptions) -> PowerGrid:
+    study = RatingStudy(
+        difference,
+        pilot.variances,
+        systems=options.systems,
+        workers=options.workers or pilot.workers,
+        alpha=options.alpha,
+    )
+    return plan_ratings(
+        study,
+        seed=options.seed,
+        items=options.items or None,
+        raters=options.raters or sorted({*RATERS, pilot.raters}),
+        target=options.target,
+        simulations=options.simulations,
+    )
 
 
 def power_finding(grid: PowerGrid, pilot: Pilot, warnings: tuple[str, ...] = ()) -> Finding:

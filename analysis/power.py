@@ -261,11 +261,15 @@ def plan_ratings(
     """Power of a grid of designs, and the smallest design for each number of raters. items: None for sizes that fit."""
     if study.difference == 0:
         raise InputError("the difference is 0; expected more than 0 points of the scale.")
-    raters = sorted({count for count in raters if study.workers is None or count <= study.workers})
+    asked = sorted(set(raters))
+    raters = [count for count in asked if study.workers is None or count <= study.workers]
     if not raters:
         raise InputError(f"every design has more raters a completion than the {study.workers} workers.")
     needed = {count: items_needed(study, raters=count, target=target) for count in raters}
     reachable = {count: number for count, number in needed.items() if number is not None}
+    warnings = [f"designs with more raters than the {study.workers} workers are left out"] if raters != asked else []
+    if len(reachable) < len(raters):
+        warnings.append(f"with some numbers of raters no {MOST_ITEMS} items reach power {target:g}")
     sizes = sorted(set(items)) if items else _sizes_around(list(reachable.values()))
     options: dict[str, Any] = {"seed": seed, "simulations": simulations}
     return PowerGrid(
@@ -275,7 +279,7 @@ def plan_ratings(
         target=target,
         simulations=simulations,
         seed=seed,
-        warnings=() if reachable else (f"no design with up to {MOST_ITEMS} items reaches power {target:g}",),
+        warnings=tuple(warnings),
     )
 
 
