@@ -131,8 +131,8 @@ class Factorisation:
 
     def worker_inverse(self) -> Floats:
         """The workers' block of A^-1, (W, W)."""
-        identity = np.eye(len(self.worker_factor))
-        return np.asarray(linalg.cho_solve((self.worker_factor, True), identity, check_finite=False))
+        below, _ = linalg.lapack.dpotri(self.worker_factor, lower=True)
+        return np.asarray(np.tril(below) + np.tril(below, -1).T)
 
     def variances(self) -> tuple[Floats, Floats]:
         """Diagonal of Z Lambda A^-1 Lambda Z', (N,), and the traces of the three diagonal blocks of A^-1, (3,)."""
@@ -140,9 +140,9 @@ class Factorisation:
         completion, item, worker = effects.codes
         of_worker = self.worker_inverse()
         near_dense, far_dense = self.near @ of_worker, self.far @ of_worker
-        near_near = np.asarray((self.near * near_dense).sum(axis=1))
-        far_far = np.asarray((self.far * far_dense).sum(axis=1))
-        near_far = np.asarray((self.near * far_dense[effects.item_of_completion]).sum(axis=1))
+        near_near = row_products(self.near, near_dense, np.arange(effects.sizes[0]))
+        far_far = row_products(self.far, far_dense, np.arange(effects.sizes[1]))
+        near_far = row_products(self.near, far_dense, effects.item_of_completion)
         # What an item's and a completion's effect lose per unit of the workers' weights.
         by_item, by_completion = sd_item**2 / self.pivot_item, sd_completion**2 / self.pivot_completion
         owner = effects.item_of_completion
@@ -169,6 +169,14 @@ def cross_products(matrix: Columns, factors: Floats) -> Floats:
     data = matrix.data * np.repeat(factors, np.diff(matrix.indptr))
     scaled = sparse.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
     return (matrix.T @ scaled).toarray()
+
+
+def row_products(matrix: Columns, other: Floats, rows: Integers) -> Floats:
+    """Each row of matrix (K, W) times a row of other (L, W): the one that rows (K,) names. (K,)."""
+    if isinstance(matrix, np.ndarray):
+        return np.asarray(np.einsum("kw,kw->k", matrix, other[rows]))
+    row_of_cell = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    return total_by(row_of_cell, matrix.data * other[rows[row_of_cell], matrix.indices], matrix.shape[0])
 
 
 def total_by(codes: Integers, values: Floats, size: int) -> Floats:
