@@ -20,6 +20,8 @@ from analysis.comparison_findings import (
 from analysis.drawing import save_figure
 from analysis.findings import Chapter, Finding
 from analysis.judgments_page import build_page
+from analysis.plan_findings import PlanOptions, describe_plan, pilots_of
+from analysis.power import SIMULATIONS
 from analysis.preferences import FLIPS
 from analysis.rating_findings import describe_question, draw_agreement
 from analysis.report import write_report
@@ -39,12 +41,16 @@ COMPARISON_COLUMNS = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Options:
-    """`include`: kinds of rows beyond unexcluded work, and "excluded" for excluded rows."""
+    """`include`: kinds of rows beyond unexcluded work, and "excluded" for excluded rows.
+
+    `smallest_difference`: what a next study of ratings is to find, in points; None for the largest one that was found.
+    """
 
     seed: int = 0
     draws: int = DRAWS
     flips: int = FLIPS
     include: tuple[str, ...] = ()
+    smallest_difference: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -145,7 +151,11 @@ def describe_ratings(ratings: pd.DataFrame, manifest: Mapping[str, Any], options
         )
         for name in asked
     ]
-    return [Chapter("Agreement", (), {}, (draw_agreement(chapters),)), *chapters]
+    plan = PlanOptions(
+        difference=options.smallest_difference, simulations=min(options.draws, SIMULATIONS), seed=options.seed
+    )
+    next_study = describe_plan(pilots_of(chapters), plan)
+    return [Chapter("Agreement", (), {}, (draw_agreement(chapters),)), *chapters, next_study]
 
 
 def describe_comparisons(comparisons: pd.DataFrame, options: Options) -> list[Chapter]:

@@ -50,9 +50,15 @@ def _key_numbers(chapters: Sequence[Chapter]) -> list[KeyNumber]:
     ]
 
 
+def _is_count(finding: Finding) -> bool:
+    return "out_of" in finding.details or finding.name == "items_needed"
+
+
 def _value(finding: Finding) -> str:
     if "out_of" in finding.details and not math.isnan(finding.estimate):
         return f"{finding.estimate:.0f} of {finding.details['out_of']}"
+    if finding.name == "items_needed" and not math.isnan(finding.estimate):
+        return f"{finding.estimate:.0f}"
     if finding.name in ("binomial", "position_bias") and not math.isnan(finding.estimate):
         return f"{finding.estimate:.1%}"
     return format_number(finding.estimate, 2)
@@ -96,7 +102,7 @@ def _tabulate_findings(chapter: Chapter) -> Table:
     rows = [
         (
             _label(finding, chapter),
-            _value(finding) if "out_of" in finding.details else format_number(finding.estimate),
+            _value(finding) if _is_count(finding) else format_number(finding.estimate),
             format_interval(finding.low, finding.high) if not math.isnan(finding.low) else "—",
             format_p(finding.p_value) if not math.isnan(finding.p_value) else "—",
             f"{finding.used} {finding.counted}",
@@ -152,5 +158,10 @@ def _explain() -> list[Part]:
             "nothing for the number of questions or matchups. Where there are several, “Several tests at once” has "
             "every p corrected, by Holm (the chance of any false finding) and by Benjamini and Hochberg (the share of "
             "false ones among the findings)."
+        ),
+        Paragraph(
+            "Mixed models give every item, completion (what one system wrote for one item) and worker an effect of its "
+            "own, so that ratings that share one are not taken as independent. Their differences of systems are for "
+            "single pairs; the p-values of pairs are corrected by Holm's method."
         ),
     ]

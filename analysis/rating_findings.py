@@ -22,6 +22,7 @@ from analysis.group_findings import (
     tabulate_pairs,
 )
 from analysis.groups import group_means
+from analysis.mixed_findings import describe_mixed
 from analysis.plots import plot_alpha, plot_likert
 from analysis.rating_counts import Level, count_ratings
 from analysis.results import Estimate, format_interval, format_number
@@ -55,6 +56,8 @@ def describe_question(
         tables[f"{question}_pairs"] = tabulate_pairs(tests)
         appendix |= tabulate_groups(tests, question)
         figures += draw_groups(tests, question)
+    mixed, mixed_tables, mixed_figures = describe_mixed(first_ratings, question)
+    findings, appendix, figures = findings + mixed, appendix | mixed_tables, figures + mixed_figures
     tables |= _break_down_alpha(first_ratings, agreements[0], question, seed=seed, draws=draws)
     title = question[:1].upper() + question[1:]
     return Chapter(title, tuple(findings), tables, tuple(figures), introduction, appendix)

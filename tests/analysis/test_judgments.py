@@ -65,11 +65,12 @@ def test_ratings_give_every_statistic_with_its_figures(rated: Path, tmp_path: Pa
     assert best["low"] < best["estimate"] < best["high"]
     assert len(finding(results, "tukey_hsd", "quality")["details"]["pairs"]) == 6
     figures = {path.name for path in (output / "figures").iterdir()}
-    kinds = ("ratings", "pairs", "tukey", "effects", "assumptions")
-    names = ["agreement", *(f"{question}_{kind}" for question in ("quality", "fluency") for kind in kinds)]
+    kinds = ("ratings", "pairs", "tukey", "effects", "assumptions", "mixed", "power")
+    names = [f"{question}_{kind}" for question in ("quality", "fluency") for kind in kinds]
+    names += ["agreement", "variance_shares"]
     assert figures == {f"{name}.{suffix}" for name in names for suffix in ("svg", "png")}
     page = (output / "report.html").read_text()
-    assert page.count("<svg") == 11
+    assert page.count("<svg") == len(names)
     assert "&lt; .0001</td>" in page
     assert "How good is &lt;it&gt;?" in page
     assert "The workers are simulated" in page

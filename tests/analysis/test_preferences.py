@@ -13,9 +13,7 @@ from scipy import stats
 from analysis.preferences import (
     binomial_test,
     sign_flip_p,
-    sign_flip_power,
     sign_flip_test,
-    simulate_vote_sums,
     win_counts,
 )
 from annotation.errors import InputError
@@ -146,64 +144,3 @@ def test_when_votes_share_items_the_sign_flip_keeps_its_level_and_the_binomial_d
     # 3 binomial standard errors: 3 sqrt(.05 .95 / 1000) = .021.
     assert flip_rejected / studies == pytest.approx(0.05, abs=0.021)
     assert binomial_rejected / studies > 0.12
-
-
-def test_power_without_effect_is_the_level() -> None:
-    power = sign_flip_power(units=200, votes_per_unit=3, mean_vote=0, correlation=0.3, simulations=2000, seed=0)
-    # 3 binomial standard errors: 3 sqrt(.05 .95 / 2000) = .015.
-    assert power.estimate == pytest.approx(0.05, abs=0.015)
-    assert power.low < power.estimate < power.high
-
-
-@pytest.mark.parametrize(
-    ("correlation", "tie_share", "mean_vote"), [(0.0, 0.0, 0.06), (0.3, 0.0, 0.08), (0.3, 0.2, 0.08)]
-)
-def test_power_equals_the_normal_approximation(correlation: float, tie_share: float, mean_vote: float) -> None:
-    """Variance of a unit's mean of k votes: (variance + (k-1) covariance) / k, by the model's own moments."""
-    units, k = 800, 3
-    decided = 1 - tie_share
-    variance = decided - mean_vote**2
-    # Two decided votes covary by correlation * (1 - mean^2); both are decided with probability decided^2.
-    covariance = decided**2 * correlation * (1 - (mean_vote / decided) ** 2)
-    error = math.sqrt((variance + (k - 1) * covariance) / k / units)
-    expected = stats.norm.cdf(mean_vote / error - 1.96) + stats.norm.cdf(-mean_vote / error - 1.96)
-    power = sign_flip_power(
-        units=units,
-        votes_per_unit=k,
-        mean_vote=mean_vote,
-        correlation=correlation,
-        tie_share=tie_share,
-        simulations=2000,
-        seed=1,
-    )
-    # 3 standard errors of 2000 studies (.034 at most), and .01 for 999 flips and the approximation.
-    assert power.estimate == pytest.approx(expected, abs=0.044)
-
-
-@pytest.mark.parametrize(("correlation", "tie_share"), [(0.0, 0.0), (0.3, 0.0), (0.3, 0.4)])
-def test_simulated_votes_have_the_moments_of_the_model(correlation: float, tie_share: float) -> None:
-    units, k, mean_vote = 400_000, 3, 0.3
-    sums = simulate_vote_sums(
-        np.random.default_rng(0),
-        units=units,
-        votes_per_unit=k,
-        mean_vote=mean_vote,
-        correlation=correlation,
-        tie_share=tie_share,
-    )
-    decided = 1 - tie_share
-    variance = decided - mean_vote**2
-    covariance = decided**2 * correlation * (1 - (mean_vote / decided) ** 2)
-    expected = k * variance + k * (k - 1) * covariance
-    # Five standard errors of the mean; of the variance, whose relative one is at most sqrt(2 / units) here.
-    assert sums.mean() == pytest.approx(k * mean_vote, abs=5 * math.sqrt(expected / units))
-    assert sums.var() == pytest.approx(expected, rel=5 * math.sqrt(2 / units))
-
-
-@pytest.mark.parametrize(
-    ("change", "name"), [({"correlation": 1.0}, "correlation"), ({"tie_share": 1.0}, "tie_share"), ({}, "mean_vote")]
-)
-def test_an_impossible_study_is_refused(change: dict[str, float], name: str) -> None:
-    settings_of_study = {"mean_vote": 0.1 if change else 1.2} | change
-    with pytest.raises(InputError, match=f"{name} is"):
-        sign_flip_power(units=10, votes_per_unit=3, seed=0, **settings_of_study)

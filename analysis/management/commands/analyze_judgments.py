@@ -4,6 +4,7 @@ Instead of an export it takes anybody's table of ratings or votes, with flags th
 """
 
 import dataclasses
+import math
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,6 +42,12 @@ class Command(PipelineCommand):
         parser.add_argument("--seed", type=int, default=Options().seed, help="seed of bootstrap and sign flips")
         parser.add_argument("--draws", type=int, default=Options().draws, help="bootstrap draws")
         parser.add_argument(
+            "--smallest-difference",
+            type=float,
+            metavar="D",
+            help="plan a next study of ratings for this difference, in points of the scale (default: the one found)",
+        )
+        parser.add_argument(
             "--include", action="append", default=[], choices=INCLUDABLE, help="use these rows too; may be repeated"
         )
         _add_column_options(parser)
@@ -49,8 +56,18 @@ class Command(PipelineCommand):
         export, output = options["export"], options["output"]
         if options["draws"] < 1:
             raise InputError(f"--draws {options['draws']}: expected at least 1.")
-        chosen = Options(seed=options["seed"], draws=options["draws"], include=tuple(sorted(set(options["include"]))))
+        difference = options["smallest_difference"]
+        if difference is not None and not 0 < difference < math.inf:
+            raise InputError(f"--smallest-difference {difference:g}: expected more than 0 points of the scale.")
+        chosen = Options(
+            seed=options["seed"],
+            draws=options["draws"],
+            include=tuple(sorted(set(options["include"]))),
+            smallest_difference=difference,
+        )
         judgments = _read_table(export, options) if export.suffix in READERS else _read_export(export, options)
+        if difference is not None and judgments["ratings"] is None:
+            raise InputError(f"--smallest-difference {difference:g}: there are no ratings to plan by.")
         with open_run(output, config=chosen, inputs=[export], seed=chosen.seed) as run:
             analysis = analyze_judgments(**judgments, options=chosen)
             summary = write_analysis(analysis, run.path)

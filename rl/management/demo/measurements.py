@@ -14,7 +14,8 @@ from analysis.correlation import correlate
 from analysis.groups import group_means
 from analysis.intervals import paired_difference_interval
 from analysis.post_hoc import tukey_hsd
-from analysis.preferences import binomial_test, sign_flip_power, sign_flip_test, win_counts
+from analysis.preferences import binomial_test, sign_flip_test, win_counts
+from analysis.vote_power import sign_flip_power
 from annotation.records import Comparison, Rating
 from rl.generate import Sample, generate_samples
 from rl.management.demo.completions import PURPOSES, completions_of, judge_samples, mean_gold, task_items
