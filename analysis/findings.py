@@ -8,9 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.agreement import Agreement, read_alpha
-from analysis.results import NAN, Coefficient, Estimate
-
-SIGNIFICANCE = 0.05
+from analysis.results import NAN, SIGNIFICANCE, Coefficient, Estimate
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from django.core.management import CommandError, call_command
 from scipy import stats
 
 from analysis.agreement import krippendorff_alpha
-from analysis.comparison_findings import split_matchups
 from analysis.icc import intraclass_correlation
 from analysis.judgments import Options, analyze_judgments, file_name, select_rows
 from analysis.kappa import fleiss_kappa
+from analysis.matchups import split_matchups
 from annotation.errors import InputError
 from tests.analysis.exports import comparison, make_comparisons, make_ratings, rating, write_export
 

@@ -11,7 +11,16 @@ import pandas as pd
 from analysis.judgments import INCLUDABLE, Options, analyze_judgments, write_analysis
 from annotation.errors import InputError
 from annotation.management.command import PipelineCommand
-from annotation.records import Comparison, Rating, holds_records, read_comparisons, read_manifest, read_ratings
+from annotation.records import (
+    Comparison,
+    Ranking,
+    Rating,
+    holds_records,
+    read_comparisons,
+    read_manifest,
+    read_rankings,
+    read_ratings,
+)
 from annotation.run_folders import open_run
 
 
@@ -35,13 +44,14 @@ class Command(PipelineCommand):
         manifest = read_manifest(export)
         ratings = to_table(read_ratings(export)) if holds_records(export, Rating) else None
         comparisons = to_table(read_comparisons(export)) if holds_records(export, Comparison) else None
+        rankings = to_table(read_rankings(export)) if holds_records(export, Ranking) else None
         with open_run(output, config=chosen, inputs=[export], seed=chosen.seed) as run:
-            analysis = analyze_judgments(ratings, comparisons, manifest=manifest, options=chosen)
+            analysis = analyze_judgments(ratings, comparisons, rankings, manifest=manifest, options=chosen)
             summary = write_analysis(analysis, run.path)
             run.write_summary(summary)
         return {"report": output / "report.html", **summary}
 
 
-def to_table(records: list[Rating] | list[Comparison]) -> pd.DataFrame:
+def to_table(records: list[Rating] | list[Comparison] | list[Ranking]) -> pd.DataFrame:
     """The long table that `analysis` works on."""
     return pd.DataFrame([dataclasses.asdict(record) for record in records])
