@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.bradley_terry import BradleyTerry, fit_bradley_terry
 from analysis.drawing import figure_style
-from analysis.findings import Chapter, Finding, NamedFigure
+from analysis.findings import Chapter, Finding, NamedFigure, without_empty_reasons
 from analysis.length_bias import RATIO, LengthBias, length_adjusted_win_rate, length_bias, log_length_ratio
 from analysis.matchups import Matchup
 from analysis.plots import plot_position_bias
@@ -242,7 +242,7 @@ def _tabulate_matchups(matchups: list[Matchup], *, seed: int, draws: int) -> pd.
                 "reason": adjusted.reason,
             }
         )
-    return pd.DataFrame(rows)
+    return without_empty_reasons(pd.DataFrame(rows))
 
 
 def _strengths_at_equal_lengths(votes: pd.DataFrame) -> pd.DataFrame:
@@ -258,7 +258,7 @@ def _strengths_at_equal_lengths(votes: pd.DataFrame) -> pd.DataFrame:
         )
 
     plain = {strength.system: strength.elo for strength in fit().strengths}
-    return pd.DataFrame(
+    adjusted = pd.DataFrame(
         [
             {
                 "system": strength.system,
@@ -271,3 +271,4 @@ def _strengths_at_equal_lengths(votes: pd.DataFrame) -> pd.DataFrame:
             for strength in fit(RATIO).strengths
         ]
     )
+    return without_empty_reasons(adjusted)

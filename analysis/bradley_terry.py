@@ -196,7 +196,7 @@ def fit_votes(counts: VoteCounts, ties: Ties) -> Fit:
     size = max(1, int(component.sum()))
     # Columns orthogonal to (1, ..., 1): centred strengths.
     contrasts = np.linalg.svd(np.eye(size) - 1 / size)[0][:, : size - 1]
-    place = np.clip(np.cumsum(component) - 1, 0, None)
+    place = np.cumsum(component) - 1
     design = contrasts[place[votes.second]] - contrasts[place[votes.first]]
     tallies = tally(votes.totals)
     likelihood = Likelihood(

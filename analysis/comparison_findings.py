@@ -65,7 +65,8 @@ def draw_win_rates(matchups: list[Matchup]) -> NamedFigure:
         "Paper protocol: share of the decided votes that the first-named system won (dark), 95% Wilson interval. "
         "Dashed line: no preference. Votes on one item are not independent, so the sign-flip test is the one to quote."
     )
-    return NamedFigure("win_rates", figure, caption)
+    # With several matchups the matrix of win rates shows the same at a glance.
+    return NamedFigure("win_rates", figure, caption, is_aside=len(matchups) > 2)
 
 
 def _sign_flip_finding(flip: SignFlipResult, matchup: Matchup) -> Finding:

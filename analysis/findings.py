@@ -110,5 +110,10 @@ def mean_finding(name: str, subject: str, estimate: Estimate, reading: str) -> F
     )
 
 
+def without_empty_reasons(table: pd.DataFrame) -> pd.DataFrame:
+    """The table without its column `reason` where no row has one."""
+    return table if (table["reason"] != "").any() else table.drop(columns="reason")
+
+
 def is_significant(p_value: float) -> bool:
     return not math.isnan(p_value) and p_value <= SIGNIFICANCE

@@ -15,6 +15,8 @@ HEADLINES = ("sign_flip", "binomial", "alpha_nominal", "alpha_ordinal", "tukey_h
 MOST_HEADLINES = 4
 MOST_VERDICTS = 3
 ROWS_SHOWN = 12
+NOT_SHOWN = ("_means", "_probabilities")  # tables that a figure shows
+LARGE = 100.0  # from here on decimals say nothing
 
 
 def build_page(
@@ -85,7 +87,7 @@ def _describe_chapter(chapter: Chapter) -> list[Part]:
     if chapter.findings:
         parts.append(_tabulate_findings(chapter))
     for name, table in chapter.tables.items():
-        if not name.endswith("_means"):
+        if not name.endswith(NOT_SHOWN):
             parts += _show_table(name, table)
     asides = tuple(Figure(figure_svg(named.figure), named.caption) for named in chapter.figures if named.is_aside)
     return [*parts, Details("More figures", asides)] if asides else parts
@@ -96,8 +98,12 @@ def _tabulate_findings(chapter: Chapter) -> Table:
     rows = [
         (
             _label(finding, chapter),
-            _value(finding) if finding.name == "tukey_hsd" else format_number(finding.estimate),
-            format_interval(finding.low, finding.high) if not math.isnan(finding.low) else "—",
+            _value(finding)
+            if finding.name == "tukey_hsd"
+            else format_number(finding.estimate, _digits(finding.estimate)),
+            format_interval(finding.low, finding.high, _digits(finding.estimate))
+            if not math.isnan(finding.low)
+            else "—",
             format_p(finding.p_value) if not math.isnan(finding.p_value) else "—",
             f"{finding.used} {finding.counted}",
             str(finding.dropped),
@@ -120,15 +126,26 @@ def _label(finding: Finding, chapter: Chapter) -> str:
 
 
 def _show_table(name: str, table: pd.DataFrame) -> list[Part]:
-    rows = tuple(tuple(_cell(value) for value in row) for row in table.itertuples(index=False))
+    cells = [[_cell(value, str(column)) for value in table[column]] for column in table.columns]
+    rows = tuple(zip(*cells, strict=True))
     shown = Table(tuple(str(column).replace("_", " ") for column in table.columns), rows)
     if len(rows) <= ROWS_SHOWN:
         return [shown]
     return [Details(f"{name.replace('_', ' ')}: all {len(rows)} rows", (shown,))]
 
 
-def _cell(value: Any) -> str:
-    return format_number(value) if isinstance(value, float) else str(value)
+def _cell(value: Any, column: str) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return (
+        format_p(value).removeprefix("p ").removeprefix("= ")
+        if column == "p_value"
+        else format_number(value, _digits(value))
+    )
+
+
+def _digits(value: float) -> int:
+    return 0 if abs(value) >= LARGE else 3
 
 
 def _explain() -> list[Part]:

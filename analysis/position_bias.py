@@ -21,7 +21,7 @@ from analysis.results import NAN, SIGNIFICANCE, Result, format_interval, format_
 from analysis.tables import codes, quoted, require_columns, require_no_gaps
 from annotation.errors import InputError
 
-NODES = 25  # of the Gauss-Hermite rule about each worker's mode
+NODES, WEIGHTS = np.polynomial.hermite.hermgauss(25)  # the rule about each worker's mode
 MODE_STEPS = 30
 LARGEST_SPREAD = 10.0  # in log odds
 STEP = 1e-3  # of numerical second derivatives
@@ -182,10 +182,10 @@ def fit_random_intercept(chosen: Floats, decided: Floats) -> tuple[float, float,
     without = float(special.logit(chosen.sum() / decided.sum()))
     cost_without = cost(np.array([without, 0.0]))
     starts = [np.array([without, spread]) for spread in (0.2, 1.0)]
-    tolerances = {"xatol": 1e-7, "fatol": 1e-10, "maxiter": 2000}
+    tolerances = {"ftol": 1e-13, "gtol": 1e-7}
     bounds = [(without - LARGEST_SPREAD, without + LARGEST_SPREAD), (0.0, LARGEST_SPREAD)]
     found = min(
-        (optimize.minimize(cost, start, method="Nelder-Mead", bounds=bounds, options=tolerances) for start in starts),
+        (optimize.minimize(cost, start, method="L-BFGS-B", bounds=bounds, options=tolerances) for start in starts),
         key=lambda result: float(result.fun),
     )
     ratio = 2 * (cost_without - float(found.fun))
@@ -223,12 +223,13 @@ def marginal_log_likelihood(chosen: Floats, decided: Floats, mean: float, spread
         curvature = spread**2 * decided * rate * (1 - rate) + 1
         step = slope / curvature
         mode = mode + np.clip(step, -1, 1)
-        if np.abs(step).max() < 1e-9:
+        if np.abs(step).max() < 1e-7:
             break
-    nodes, weights = np.polynomial.hermite.hermgauss(NODES)
     scale = np.sqrt(2 / curvature)[:, None]
-    standard = mode[:, None] + scale * nodes
+    standard = mode[:, None] + scale * NODES
     odds = mean + spread * standard
     joint = chosen[:, None] * odds - decided[:, None] * np.logaddexp(0, odds) - standard**2 / 2
-    terms = joint + nodes**2 + np.log(weights) + np.log(scale)
-    return float((special.logsumexp(terms, axis=1) - math.log(2 * math.pi) / 2).sum())
+    terms = joint + NODES**2 + np.log(WEIGHTS) + np.log(scale)
+    largest = terms.max(axis=1, keepdims=True)
+    integrals = np.log(np.exp(terms - largest).sum(axis=1)) + largest[:, 0]
+    return float((integrals - math.log(2 * math.pi) / 2).sum())

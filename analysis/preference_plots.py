@@ -51,8 +51,8 @@ def plot_win_matrix(rates: WinRates) -> Figure:
     size = len(rates.systems)
     figure, (axes,) = new_figure(size + 2, row_height=_row_height(size))
     _shade(axes, matrix)
+    axes.set_yticks(range(size), [shorten(str(system), 28) for system in rates.systems])
     names = [shorten(str(system), 22) for system in rates.systems]
-    axes.set_yticks(range(size), names)
     steepness = 25 if size <= MOST_WITH_COUNTS else 60
     axes.set_xticks(range(size), names, rotation=steepness, ha="left", rotation_mode="anchor")
     axes.xaxis.set_ticks_position("top")

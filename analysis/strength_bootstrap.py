@@ -77,9 +77,13 @@ class RankedStrengths(Result):
     def to_frame(self) -> pd.DataFrame:
         """A row a system: strength, Elo, and the probability of each rank."""
         table = pd.DataFrame([dataclasses.asdict(strength) for strength in self.strengths])
-        for place in range(len(self.fitted)):
-            column = [row[place] for row in self.rank_probabilities]
-            table[f"p_rank_{place + 1}"] = column + [NAN] * (len(table) - len(column))
+        return pd.concat([table, self.rank_table().drop(columns="system")], axis=1)
+
+    def rank_table(self) -> pd.DataFrame:
+        """A row a fitted system: the probability of each rank."""
+        table = pd.DataFrame({"system": [strength.system for strength in self.fitted]})
+        for place in range(len(self.rank_probabilities)):
+            table[f"rank_{place + 1}"] = [row[place] for row in self.rank_probabilities]
         return table
 
     def plot(self) -> "Figure":

@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.bradley_terry import BradleyTerry, Strength, fit_bradley_terry
 from analysis.drawing import figure_style
-from analysis.findings import Chapter, Finding, NamedFigure
+from analysis.findings import Chapter, Finding, NamedFigure, without_empty_reasons
 from analysis.preference_plots import plot_strengths, plot_win_matrix
 from analysis.results import NAN, format_interval, format_number
 from analysis.strength_bootstrap import RankedStrengths, bootstrap_strengths
@@ -19,14 +19,13 @@ SURE = 0.95  # share of draws in which the first is first, to say so at the top 
 
 
 def tabulate_win_rates(votes: pd.DataFrame, *, seed: int, draws: int) -> pd.DataFrame:
-    """A row each two systems: the win rate with ties left out, its intervals and p, and with ties as half a win."""
+    """A row each two systems: the win rate with ties left out, its interval over items and exact p, and with ties as
+    half a win."""
     dropped = win_rates(votes, seed=seed, draws=draws, **COLUMNS).to_frame()
     halved = win_rates(votes, seed=seed, draws=draws, ties="half", **COLUMNS).to_frame()
-    table = dropped.rename(columns={"estimate": "win_rate"}).assign(
-        ties_as_half=halved["estimate"], ties_as_half_low=halved["low"], ties_as_half_high=halved["high"]
-    )
-    names = ("system", "opponent", "win_rate", "low", "high", "wilson_low", "wilson_high", "p_value", "used", "ties")
-    return table[[*names, "items", "ties_as_half", "ties_as_half_low", "ties_as_half_high"]]
+    table = dropped.rename(columns={"estimate": "win_rate"}).assign(ties_as_half=halved["estimate"])
+    names = ["system", "opponent", "win_rate", "low", "high", "p_value", "used", "ties", "ties_as_half", "items"]
+    return table[names]
 
 
 def draw_win_matrix(rates: WinRates) -> NamedFigure:
@@ -52,7 +51,10 @@ def describe_strengths(votes: pd.DataFrame, *, seed: int, draws: int) -> list[Ch
     figures = [draw_win_matrix(rates)]
     if ranking.rank_probabilities:
         figures.insert(0, _draw_strengths(ranking))
-    tables = {"strengths": _tabulate_strengths(ranking, fit)}
+    tables = {
+        "strengths": _tabulate_strengths(ranking, fit),
+        "rank_probabilities": ranking.rank_table(),
+    }
     return [Chapter("Strengths of systems", tuple(findings), tables, tuple(figures))]
 
 
@@ -110,18 +112,16 @@ def _strength_finding(strength: Strength, ranking: RankedStrengths) -> Finding:
 
 
 def _tabulate_strengths(ranking: RankedStrengths, fit: BradleyTerry) -> pd.DataFrame:
-    """A row a system: Elo with the interval of the bootstrap and Wald's, its votes, the probability of each rank."""
+    """A row a system: Elo with the interval of the bootstrap and Wald's, its votes, and why it was not fitted."""
     wald = {strength.system: (strength.elo_low, strength.elo_high) for strength in fit.strengths}
     rows = []
-    for place, strength in enumerate(ranking.strengths):
+    for strength in ranking.strengths:
         entries = dataclasses.asdict(strength)
         kept = {name: entries[name] for name in ("system", "elo", "elo_low", "elo_high")}
         kept |= dict(zip(("wald_low", "wald_high"), wald[strength.system], strict=True))
         kept |= {name: entries[name] for name in ("wins", "losses", "ties")}
-        shares = ranking.rank_probabilities[place] if place < len(ranking.rank_probabilities) else ()
-        kept |= {f"p_rank_{rank}": share for rank, share in enumerate(shares, start=1)}
         rows.append(kept | {"reason": strength.reason})
-    return pd.DataFrame(rows)
+    return without_empty_reasons(pd.DataFrame(rows))
 
 
 def _draw_strengths(ranking: RankedStrengths) -> NamedFigure:
@@ -130,7 +130,7 @@ def _draw_strengths(ranking: RankedStrengths) -> NamedFigure:
     left_out = [str(strength.system) for strength in ranking.strengths if strength.reason]
     missing = f" Not fitted: {', '.join(left_out)}." if left_out else ""
     caption = (
-        "Left: strengths on the Elo scale with 95% intervals from drawing items; they sum to a mean of 1000. Right: in "
+        "Left: strengths on the Elo scale with 95% intervals from drawing items; their mean is 1000. Right: in "
         f"how many of the draws a system has each rank; a dot is less than half a per cent.{missing}"
     )
     return NamedFigure("strengths", figure, caption)

@@ -52,20 +52,25 @@ class VoteCounts:
 
     def without_ties(self) -> "VoteCounts":
         """The decided votes alone."""
-        settings = len(self.first)
-        return self._keep(np.repeat([True, False, True], settings))
+        is_kept = np.repeat([1.0, 0.0, 1.0], len(self.first))
+        return self._with_votes(self.of_cluster @ sparse.diags_array(is_kept, format="csr"))
 
     def among(self, chosen: NDArray[np.bool_]) -> "VoteCounts":
-        """The votes between two systems that are both in `chosen` (S,)."""
-        return self._keep(np.tile(chosen[self.first] & chosen[self.second], OUTCOMES))
+        """The settings of two systems that are both in `chosen` (S,), with their votes."""
+        inside = chosen[self.first] & chosen[self.second]
+        kept = self._with_votes(self.of_cluster[:, np.flatnonzero(np.tile(inside, OUTCOMES))])
+        return dataclasses.replace(
+            kept, first=self.first[inside], second=self.second[inside], covariates=self.covariates[inside]
+        )
 
-    def _keep(self, columns: NDArray[np.bool_]) -> "VoteCounts":
-        kept = self.of_cluster @ sparse.dia_array((columns[None, :].astype(np.float64), [0]), shape=(len(columns),) * 2)
-        kept = sparse.csr_array(kept)
+    def _with_votes(self, of_cluster: sparse.csr_array) -> "VoteCounts":
+        """These counts instead, without clusters that have none; what is missing has been dropped."""
+        kept = sparse.csr_array(of_cluster)
         kept.eliminate_zeros()
-        kept = kept[np.diff(kept.indptr) > 0]
-        dropped = self.votes_dropped + self.votes_used - int(kept.sum())
-        return dataclasses.replace(self, of_cluster=kept, votes_dropped=dropped)
+        kept = kept[np.flatnonzero(np.diff(kept.indptr))]
+        return dataclasses.replace(
+            self, of_cluster=kept, votes_dropped=self.votes_dropped + self.votes_used - int(kept.sum())
+        )
 
     def resample(self, statistic: Statistic, *, seed: int, draws: int) -> Floats:
         """The statistic of summed counts, (D, 3M) to (D, ...), where clusters are drawn with replacement."""
