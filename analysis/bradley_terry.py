@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse, stats
 
-from analysis.davidson import Likelihood, tally
+from analysis.davidson import Likelihood, Predictions, tally
 from analysis.resampling import CONFIDENCE, Floats
 from analysis.results import NAN, Result, format_interval, format_number, format_p
 from analysis.vote_counts import Integers, VoteCounts, count_votes
@@ -165,19 +165,19 @@ class Fit:
     def covariance(self, variance: Variance) -> Floats:
         """Of the parameters, (p, p)."""
         assert self.parameters is not None, "without a maximum there is no covariance"
-        parameters = self.parameters[None, :]
-        inverse = np.linalg.inv(self.likelihood.information(parameters, tally(self.votes.totals))[0])
+        at = self.likelihood.predict(self.parameters[None, :])
+        inverse = np.linalg.inv(self.likelihood.information(at, tally(self.votes.totals))[0])
         if variance == "model":
             return np.asarray(inverse)
-        scores = self._cluster_scores(parameters)
+        scores = self._cluster_scores(at)
         clusters = len(scores)
         # Few clusters understate the variance: the usual factor.
         factor = clusters / (clusters - 1) if clusters > 1 else NAN
         return np.asarray((factor if variance == "cluster" else 1.0) * inverse @ (scores.T @ scores) @ inverse)
 
-    def _cluster_scores(self, parameters: Floats) -> Floats:
+    def _cluster_scores(self, at: Predictions) -> Floats:
         """The gradient of each cluster's log likelihood, (K, p)."""
-        mean, share = (values[0] for values in self.likelihood.predict(parameters))
+        mean, share = at.mean[0], at.share[0]
         design, settings = self.likelihood.design, len(mean)
         # What a vote for the first, a tie and a vote for the second add to the score.
         of_vote = np.concatenate([design * ((outcome - mean) / 2)[:, None] for outcome in (-1, 0, 1)])

@@ -39,6 +39,33 @@ def tally(sums: Floats) -> Tallies:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Predictions:
+    """The model at some parameters, (D, M) each: eta, exp(eta / 2), and the sum of the three terms; nu is (D, 1)."""
+
+    eta: Floats
+    odds: Floats
+    total: Floats
+    tie_weight: Floats
+
+    @property
+    def mean(self) -> Floats:
+        """The mean vote: 1 for the second system, -1 for the first."""
+        return (self.odds - 1 / self.odds) / self.total
+
+    @property
+    def share(self) -> Floats:
+        """The share of ties."""
+        return self.tie_weight / self.total
+
+    @property
+    def are_bounded(self) -> NDArray[np.bool_]:
+        """Whether no log odds have run away, (D,)."""
+        return np.asarray(
+            (np.abs(self.eta).max(axis=1, initial=0) < LARGEST_ODDS) & (self.tie_weight[:, 0] < np.exp(LARGEST_ODDS))
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Likelihood:
     """The log likelihood with its derivatives; design (M, p), or (M, p - 1) with ties."""
 
@@ -49,48 +76,39 @@ class Likelihood:
     def size(self) -> int:
         return self.design.shape[1] + self.has_ties
 
-    def predict(self, parameters: Floats) -> tuple[Floats, Floats]:
-        """Mean vote and share of ties in each setting, (D, M) each."""
-        eta, total = self._exponents(parameters)
-        share = np.exp(parameters[:, -1:] - total) if self.has_ties else np.zeros_like(eta)
-        return np.exp(eta / 2 - total) - np.exp(-eta / 2 - total), share
+    def predict(self, parameters: Floats) -> Predictions:
+        """At parameters (D, p)."""
+        # The copy is cheap, and a product with a slice is several times slower.
+        eta = np.ascontiguousarray(parameters[:, : self.design.shape[1]]) @ self.design.T
+        with np.errstate(over="ignore", divide="ignore"):  # a step may go too far, and is then shortened
+            odds = np.exp(eta / 2)
+            tie_weight = np.exp(parameters[:, -1:]) if self.has_ties else np.zeros((len(parameters), 1))
+            return Predictions(eta, odds, odds + 1 / odds + tie_weight, tie_weight)
 
-    def _exponents(self, parameters: Floats) -> tuple[Floats, Floats]:
-        """eta, and the log of the sum of the three terms, (D, M) each."""
-        eta = parameters[:, : self.design.shape[1]] @ self.design.T
-        total = np.logaddexp(eta / 2, -eta / 2)
-        return eta, np.logaddexp(total, parameters[:, -1:]) if self.has_ties else total
-
-    def log_likelihood(self, parameters: Floats, votes: Tallies) -> Floats:
+    def log_likelihood(self, at: Predictions, votes: Tallies) -> Floats:
         """(D,)."""
-        eta, total = self._exponents(parameters)
-        value = (votes.net * eta / 2 - votes.total * total).sum(axis=1)
-        return value + votes.ties.sum(axis=1) * parameters[:, -1] if self.has_ties else value
+        value = (votes.net * at.eta / 2 - votes.total * np.log(at.total)).sum(axis=1)
+        return value + votes.ties.sum(axis=1) * np.log(at.tie_weight[:, 0]) if self.has_ties else value
 
-    def gradient(self, parameters: Floats, votes: Tallies) -> Floats:
+    def gradient(self, at: Predictions, votes: Tallies) -> Floats:
         """(D, p)."""
-        mean, share = self.predict(parameters)
-        of_design = (votes.net - votes.total * mean) / 2 @ self.design
+        of_design = (votes.net - votes.total * at.mean) / 2 @ self.design
         if not self.has_ties:
             return of_design
-        return np.column_stack([of_design, (votes.ties - votes.total * share).sum(axis=1)])
+        return np.column_stack([of_design, (votes.ties - votes.total * at.share).sum(axis=1)])
 
-    def information(self, parameters: Floats, votes: Tallies) -> Floats:
+    def information(self, at: Predictions, votes: Tallies) -> Floats:
         """Fisher's information, (D, p, p)."""
-        mean, share = self.predict(parameters)
+        mean, share = at.mean, at.share
         weight = votes.total * (1 - share - mean**2) / 4
         matrix = (self.design.T[None, :, :] * weight[:, None, :]) @ self.design
         if not self.has_ties:
             return matrix
         cross = (votes.total * -mean * share / 2) @ self.design
         corner = (votes.total * share * (1 - share)).sum(axis=1)
-        return np.concatenate(
-            [
-                np.concatenate([matrix, cross[:, :, None]], axis=2),
-                np.concatenate([cross, corner[:, None]], axis=1)[:, None, :],
-            ],
-            axis=1,
-        )
+        above = np.concatenate([matrix, cross[:, :, None]], axis=2)
+        below = np.concatenate([cross, corner[:, None]], axis=1)[:, None, :]
+        return np.concatenate([above, below], axis=1)
 
     def maximise(self, votes: Tallies, start: Floats) -> Floats:
         """The parameters (D, p) by Newton's method from start (p,); NaN where the votes bound no maximum."""
@@ -100,31 +118,25 @@ class Likelihood:
         for _ in range(MOST_STEPS):
             if not len(active):
                 break
-            gradient, information = self.gradient(parameters, votes), self.information(parameters, votes)
+            at = self.predict(parameters)
+            gradient, information = self.gradient(at, votes), self.information(at, votes)
             step = solve(information, gradient)
             gain = (gradient * step).sum(axis=1)
-            parameters = parameters + self._shorten(step, parameters, votes)
             is_still = (gain < CONVERGED * votes.total.sum(axis=1)) & (np.abs(step).max(axis=1, initial=0) < SMALL_STEP)
+            parameters = parameters + np.where(is_still[:, None], step, self._shorten(step, parameters, at, votes))
             is_found = np.flatnonzero(is_still)[is_determined(information[is_still])]
             found[active[is_found]] = parameters[is_found]
-            goes_on = ~is_still & self._is_bounded(parameters)
+            goes_on = ~is_still & at.are_bounded
             active, parameters, votes = active[goes_on], parameters[goes_on], votes.select(goes_on)
         return found
 
-    def _is_bounded(self, parameters: Floats) -> NDArray[np.bool_]:
-        eta, _ = self._exponents(parameters)
-        largest = np.abs(eta).max(axis=1, initial=0)
-        if self.has_ties:
-            largest = np.maximum(largest, np.abs(parameters[:, -1]))
-        return np.asarray(largest < LARGEST_ODDS)
-
-    def _shorten(self, step: Floats, parameters: Floats, votes: Tallies) -> Floats:
+    def _shorten(self, step: Floats, parameters: Floats, at: Predictions, votes: Tallies) -> Floats:
         """The step (D, p), halved until the likelihood does not fall."""
-        value = self.log_likelihood(parameters, votes)
+        value = self.log_likelihood(at, votes)
         least = value - 1e-13 * np.abs(value)  # rounding is no fall
         step = step.copy()
         for _ in range(MOST_HALVINGS):
-            falls = self.log_likelihood(parameters + step, votes) < least
+            falls = ~(self.log_likelihood(self.predict(parameters + step), votes) >= least)
             if not falls.any():
                 break
             step[falls] /= 2

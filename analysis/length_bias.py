@@ -190,9 +190,9 @@ def _slope(ratio: Floats, votes: Floats, unit: Integers) -> tuple[float, float]:
     units = int(unit.max()) + 1
     if np.isnan(found[0, 0]) or units < 2:
         return float(found[0, 0]), NAN
-    mean, _ = likelihood.predict(found)
-    scores = np.bincount(unit, ratio * (votes - mean[0]) / 2, minlength=units)
-    information = float(likelihood.information(found, tallies)[0, 0, 0])
+    at = likelihood.predict(found)
+    scores = np.bincount(unit, ratio * (votes - at.mean[0]) / 2, minlength=units)
+    information = float(likelihood.information(at, tallies)[0, 0, 0])
     return float(found[0, 0]), math.sqrt(units / (units - 1) * float(scores @ scores)) / information
 
 
