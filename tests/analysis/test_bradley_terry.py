@@ -114,6 +114,14 @@ def test_rows_without_a_covariate_are_dropped_and_counted() -> None:
     assert (result.votes_used, result.votes_dropped) == (97, 3)
 
 
+def test_ties_that_are_left_out_are_counted() -> None:
+    table = make_votes()
+    result = fit_bradley_terry(table, **COLUMNS, ties="drop")
+    assert result.votes_dropped == (table["vote"] == 0).sum()
+    assert result.votes_used + result.votes_dropped == 900
+    assert all(strength.ties == 0 for strength in result.strengths)
+
+
 def test_all_votes_missing_is_no_crash() -> None:
     result = fit_bradley_terry(make_votes(votes=12).assign(vote=np.nan), **COLUMNS)
     assert (result.votes_used, result.votes_dropped) == (0, 12)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 from scipy import special
 
 from analysis.length_bias import count_words, length_adjusted_win_rate, length_bias, log_length_ratio
@@ -89,6 +90,20 @@ def test_exchanging_a_and_b_changes_no_number() -> None:
     adjusted, reverse = (length_adjusted_win_rate(rows, **COLUMNS, cluster="item") for rows in (table, turned))
     assert reverse.estimate == pytest.approx(1 - adjusted.estimate)
     assert (reverse.low, reverse.mean_ratio) == pytest.approx((1 - adjusted.high, 1 / adjusted.mean_ratio))
+
+
+def test_the_win_rate_at_equal_lengths_is_a_logistic_intercept() -> None:
+    table = make_lengths(np.random.default_rng(1), slope=0.5, gain=0.6)
+    ratio = log_length_ratio(table, completion_a="completion_a", completion_b="completion_b")
+    other = sm.Logit((table["vote"] == 1).astype(float), sm.add_constant(ratio)).fit(
+        disp=False, cov_type="cluster", cov_kwds={"groups": table["item"], "use_correction": False}
+    )
+    result = length_adjusted_win_rate(table, **COLUMNS, cluster="item")
+    intercept, slope = np.asarray(other.params)
+    assert result.estimate == pytest.approx(special.expit(intercept))
+    assert result.slope == pytest.approx(slope)
+    error = np.asarray(other.bse)[0] * math.sqrt(80 / 79)
+    assert special.logit(result.high) - intercept == pytest.approx(1.959964 * error, rel=1e-5)
 
 
 def test_a_system_that_wins_by_length_alone_wins_half_at_equal_lengths() -> None:

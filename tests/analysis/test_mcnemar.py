@@ -36,6 +36,11 @@ def test_many_items_have_the_chi_square_of_r() -> None:
     assert result.p_value == pytest.approx(r_says()["mcnemar_many"])
 
 
+def test_from_25_items_on_it_is_the_chi_square() -> None:
+    assert mcnemar_test(successes(1, 8, 16, 1), **COLUMNS).p_value == pytest.approx(stats.binomtest(8, 24).pvalue)
+    assert mcnemar_test(successes(1, 8, 17, 1), **COLUMNS).p_value == pytest.approx(stats.chi2.sf(81 / 25, 1))
+
+
 @pytest.mark.parametrize(("only_first", "only_second"), [*itertools.product((0, 3, 12, 30), (1, 9, 40))])
 def test_it_equals_statsmodels(only_first: int, only_second: int) -> None:
     other = statsmodels_mcnemar(

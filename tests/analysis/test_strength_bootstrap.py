@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse.csgraph import connected_components
 
 from analysis.bradley_terry import fit_bradley_terry, fit_votes
 from analysis.davidson import tally
-from analysis.strength_bootstrap import bootstrap_strengths, rank_probabilities, strengths_of_draws
+from analysis.strength_bootstrap import bootstrap_strengths, is_connected, rank_probabilities, strengths_of_draws
 from analysis.vote_counts import count_votes
 from tests.analysis.test_bradley_terry import COLUMNS, half_widths, make_votes, scores
 
@@ -37,6 +38,20 @@ def test_the_estimate_is_that_of_all_votes_and_the_interval_near_the_sandwichs()
     assert half_widths(ranking) == pytest.approx(half_widths(fit), rel=0.1)
     assert ranking.undefined_share == 0
     assert (ranking.votes_used, ranking.clusters) == (900, 150)
+
+
+def test_a_draw_is_connected_where_its_graph_of_wins_is() -> None:
+    """300 draws of few votes among four systems, each against scipy's strongly connected components."""
+    counts = count_votes(make_votes(votes=200), **COLUMNS)
+    sums = np.random.default_rng(0).binomial(1, 0.3, size=(300, 3 * len(counts.first))).astype(float)
+    found = is_connected(counts, np.ones(4, dtype=bool), tally(sums))
+    for row, is_found in zip(sums, found, strict=True):
+        for_first, tied, for_second = np.split(row, 3)
+        graph = np.zeros((4, 4))
+        graph[counts.first, counts.second] = for_second + tied
+        graph[counts.second, counts.first] = for_first + tied
+        assert is_found == (connected_components(graph, connection="strong")[0] == 1)
+    assert 0.1 < found.mean() < 0.9
 
 
 def test_ranks_are_counted_draw_by_draw() -> None:
