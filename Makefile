@@ -47,6 +47,7 @@ bench: setup
 	$(RUN) manage.py bench_annotation
 	$(RUN) manage.py bench_training
 	$(RUN) manage.py bench_agreement
+	$(RUN) manage.py bench_votes
 
 serve: setup
 	PREFLOOP_DATABASE=$(SERVE_DATABASE) $(RUN) manage.py serve --port $(SERVE_PORT)

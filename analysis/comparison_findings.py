@@ -1,69 +1,37 @@
-"""Pairwise votes: who wins, whether by chance, whether workers agree, and whether the left side is favoured."""
+"""Pairwise votes: who wins, whether by chance, by how much, and whether workers agree."""
 
-import dataclasses
+from typing import Any
 
 import pandas as pd
-from scipy import stats
 
 from analysis.agreement import resample
 from analysis.agreement_findings import categorical_findings, tabulate_alpha_without_workers
 from analysis.drawing import figure_style
-from analysis.findings import Chapter, Finding, NamedFigure, alpha_finding, is_significant
-from analysis.intervals import wilson_interval
-from analysis.plots import plot_position_bias, plot_win_rates
+from analysis.findings import Chapter, Finding, NamedFigure, alpha_finding
+from analysis.matchups import VOTES, Matchup
+from analysis.mcnemar import McNemar, mcnemar_test_of_votes
+from analysis.plots import plot_win_rates
+from analysis.preference_strength import MeanStrength, mean_strength, signed_strengths
 from analysis.preferences import BinomialResult, SignFlipResult, WinCounts, binomial_test, sign_flip_test, win_counts
 from analysis.rating_counts import count_ratings
-from analysis.results import NAN, format_interval, format_number, format_p
-
-VOTES = {"a": -1.0, "b": 1.0, "tie": 0.0, "both_bad": 0.0}
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Matchup:
-    """Two systems; `votes` has columns item, pair, worker, choice, vote, all turned so that b is one system."""
-
-    system_a: str
-    system_b: str
-    votes: pd.DataFrame
-
-    @property
-    def title(self) -> str:
-        return f"{self.system_b} against {self.system_a}"
-
-
-def split_matchups(comparisons: pd.DataFrame) -> list[Matchup]:
-    """One matchup for each two systems; pairs of one system with itself are left out.
-
-    Votes are turned to the direction that most rows have, so that a campaign keeps its own a and b.
-    """
-    rows = comparisons[comparisons["system_a"] != comparisons["system_b"]]
-    directions = rows.groupby(["system_a", "system_b"], sort=True).size()
-    matchups = []
-    for first, second in sorted({(min(pair), max(pair)) for pair in directions.index}):
-        forward, backward = directions.get((first, second), 0), directions.get((second, first), 0)
-        system_a, system_b = (first, second) if forward >= backward else (second, first)
-        is_forward = (rows["system_a"] == system_a) & (rows["system_b"] == system_b)
-        is_backward = (rows["system_a"] == system_b) & (rows["system_b"] == system_a)
-        votes = pd.concat([rows[is_forward], _turn(rows[is_backward])]).sort_index()
-        matchups.append(Matchup(system_a, system_b, votes.assign(vote=votes["choice"].map(VOTES))))
-    return matchups
-
-
-def _turn(rows: pd.DataFrame) -> pd.DataFrame:
-    """The same votes with a and b exchanged."""
-    other = {"a": "b", "b": "a", "tie": "tie", "both_bad": "both_bad"}
-    return rows.assign(choice=rows["choice"].map(other), left=rows["left"].map(other))
+from analysis.results import format_p
+from analysis.win_rates import TIES_IN_RATES, TIES_IN_WORDS, TiesInRates, WinRate, win_rates
 
 
 def describe_matchup(matchup: Matchup, *, seed: int, draws: int, flips: int) -> Chapter:
     """All findings on two systems."""
-    votes = matchup.votes
+    votes, names = matchup.votes, matchup.names
     counts = win_counts(votes, vote="vote")
-    flip = sign_flip_test(votes, unit="item", vote="vote", seed=seed, flips=flips, draws=draws)
-    binomial = binomial_test(counts)
-    findings = [_sign_flip_finding(flip, matchup), _binomial_finding(binomial, matchup)]
+    flip = sign_flip_test(votes, unit="item", vote="vote", seed=seed, flips=flips, draws=draws, **names)
+    findings = [
+        _sign_flip_finding(flip, matchup),
+        _binomial_finding(binomial_test(counts, **names), matchup),
+        *_win_rate_findings(matchup, seed=seed, draws=draws),
+        _mcnemar_finding(mcnemar_test_of_votes(votes, unit="item", vote="vote", **names), matchup),
+    ]
     agreement, tables = _describe_agreement(matchup, counts, seed=seed, draws=draws)
-    return Chapter(matchup.title, (*findings, *agreement), tables, ())
+    strength = _describe_strength(matchup, seed=seed, draws=draws, flips=flips)
+    return Chapter(matchup.title, (*findings, *strength, *agreement), tables, ())
 
 
 def tabulate_wins(matchups: list[Matchup]) -> pd.DataFrame:
@@ -97,18 +65,12 @@ def draw_win_rates(matchups: list[Matchup]) -> NamedFigure:
         "Paper protocol: share of the decided votes that the first-named system won (dark), 95% Wilson interval. "
         "Dashed line: no preference. Votes on one item are not independent, so the sign-flip test is the one to quote."
     )
-    return NamedFigure("win_rates", figure, caption)
+    # With several matchups the matrix of win rates shows the same at a glance.
+    return NamedFigure("win_rates", figure, caption, is_aside=len(matchups) > 2)
 
 
 def _sign_flip_finding(flip: SignFlipResult, matchup: Matchup) -> Finding:
-    headline = reading = f"{matchup.title}: {flip.reason}."
-    if not flip.reason:
-        headline = f"{_verdict(flip, matchup)} (sign-flip {format_p(flip.p_value)})."
-        reading = (
-            f"{_verdict(flip, matchup)}: mean vote {format_number(flip.estimate)} "
-            f"{format_interval(flip.low, flip.high)} over {flip.units_used} items "
-            f"(1 = always {matchup.system_b}, −1 = always {matchup.system_a}), sign-flip {format_p(flip.p_value)}."
-        )
+    headline = flip.reading if flip.reason else f"{flip.verdict} (sign-flip {format_p(flip.p_value)})."
     return Finding(
         name="sign_flip",
         subject=matchup.title,
@@ -122,7 +84,8 @@ def _sign_flip_finding(flip: SignFlipResult, matchup: Matchup) -> Finding:
         method=flip.method,
         seed=flip.seed,
         draws=flip.draws,
-        reading=reading,
+        warnings=flip.warnings,
+        reading=flip.reading,
         details={
             "items_nonzero": flip.units_nonzero,
             "votes_used": flip.votes_used,
@@ -135,22 +98,7 @@ def _sign_flip_finding(flip: SignFlipResult, matchup: Matchup) -> Finding:
     )
 
 
-def _verdict(flip: SignFlipResult, matchup: Matchup) -> str:
-    if not is_significant(flip.p_value):
-        return f"No significant preference between {matchup.system_b} and {matchup.system_a}"
-    winner, loser = (matchup.system_b, matchup.system_a) if flip.estimate > 0 else (matchup.system_a, matchup.system_b)
-    return f"Workers prefer {winner} to {loser}"
-
-
 def _binomial_finding(binomial: BinomialResult, matchup: Matchup) -> Finding:
-    decided = binomial.wins_a + binomial.wins_b
-    reading = f"{matchup.title}: {binomial.reason}."
-    if not binomial.reason:
-        reading = (
-            f"By the paper's protocol {matchup.system_b} won {binomial.wins_b} of {decided} decided votes "
-            f"({binomial.estimate:.1%}, Wilson {format_interval(binomial.low, binomial.high)}), exact binomial "
-            f"{format_p(binomial.p_value)}; {binomial.ties_dropped} ties left out."
-        )
     return Finding(
         name="binomial",
         subject=matchup.title,
@@ -158,15 +106,117 @@ def _binomial_finding(binomial: BinomialResult, matchup: Matchup) -> Finding:
         low=binomial.low,
         high=binomial.high,
         p_value=binomial.p_value,
-        used=decided,
+        used=binomial.decided,
         dropped=binomial.ties_dropped,
         counted="votes",
         method=binomial.method,
-        warnings=("votes on one item are not independent; see the sign-flip test beside it",)
-        + ((binomial.reason,) if binomial.reason else ()),
-        reading=reading,
+        warnings=(*binomial.warnings, *filter(None, [binomial.reason])),
+        reading=binomial.reading,
         details={"wins_a": binomial.wins_a, "wins_b": binomial.wins_b, "ties_dropped": binomial.ties_dropped},
         label="Share of decided votes",
+    )
+
+
+def _win_rate_findings(matchup: Matchup, *, seed: int, draws: int) -> list[Finding]:
+    """The win rate of b with items drawn, ties left out and as half a win."""
+    findings = []
+    # The cell's first system is the one that is first in the order of names; here it is to be b.
+    votes = matchup.votes.assign(first="0", second="1", turned=-matchup.votes["vote"])
+    for ties in TIES_IN_RATES:
+        rates = win_rates(
+            votes, system_a="first", system_b="second", vote="turned", cluster="item", ties=ties, seed=seed, draws=draws
+        )
+        findings.append(_win_rate_finding(rates.cells[0], ties, matchup))
+    return findings
+
+
+def _win_rate_finding(rate: WinRate, ties: TiesInRates, matchup: Matchup) -> Finding:
+    reading = f"{matchup.title}: {rate.reason}."
+    if not rate.reason:
+        reading = (
+            f"{matchup.system_b} wins {rate.estimate:.1%} of the votes against {matchup.system_a}, "
+            f"{TIES_IN_WORDS[ties]}, with the interval over items [{rate.low:.1%}, {rate.high:.1%}]."
+        )
+    return Finding(
+        name="win_rate" if ties == "drop" else "win_rate_with_ties",
+        subject=matchup.title,
+        estimate=rate.estimate,
+        low=rate.low,
+        high=rate.high,
+        used=rate.used,
+        dropped=len(matchup.votes) - rate.used,
+        counted="votes",
+        method=rate.method,
+        seed=rate.seed,
+        draws=rate.draws,
+        warnings=(*rate.warnings, *filter(None, [rate.reason])),
+        reading=reading,
+        details={"items": rate.items, "ties": rate.ties, "undefined_share": rate.undefined_share},
+        label=f"Win rate over items, {TIES_IN_WORDS[ties]}",
+        is_aside=True,
+    )
+
+
+def _mcnemar_finding(test: McNemar, matchup: Matchup) -> Finding:
+    return Finding(
+        name="mcnemar",
+        subject=matchup.title,
+        estimate=test.estimate,
+        low=test.low,
+        high=test.high,
+        p_value=test.p_value,
+        used=test.used,
+        dropped=test.dropped,
+        counted="items",
+        method=test.method,
+        warnings=(*test.warnings, *filter(None, [test.reason])),
+        reading=test.reading,
+        details={"items_a": test.only_first, "items_b": test.only_second, "items_even": test.neither},
+        label="McNemar, items with most votes",
+        is_aside=True,
+    )
+
+
+def _describe_strength(matchup: Matchup, *, seed: int, draws: int, flips: int) -> list[Finding]:
+    """Preferences by degree, where workers were asked for one: their mean, and agreement on them."""
+    votes = matchup.votes
+    if "strength" not in votes.columns or votes["strength"].isna().all():
+        return []
+    columns: dict[str, Any] = {"vote": "vote", "strength": "strength"}
+    mean = mean_strength(votes, unit="item", seed=seed, flips=flips, draws=draws, **columns, **matchup.names)
+    once = votes[~votes.duplicated(["pair", "worker"])]
+    signed = once.assign(signed=signed_strengths(once, **columns))
+    counted = count_ratings(signed, unit="pair", rater="worker", value="signed", level="ordinal", cluster="item")
+    agreement = resample(counted, seed=seed, draws=draws)
+    return [
+        _strength_finding(mean, matchup),
+        alpha_finding(agreement, subject=f"{matchup.title}: signed degrees"),
+    ]
+
+
+def _strength_finding(mean: MeanStrength, matchup: Matchup) -> Finding:
+    return Finding(
+        name="mean_strength",
+        subject=matchup.title,
+        estimate=mean.estimate,
+        low=mean.low,
+        high=mean.high,
+        p_value=mean.p_value,
+        used=mean.units_used,
+        dropped=0,
+        counted="items",
+        method=mean.method,
+        seed=mean.seed,
+        draws=mean.draws,
+        warnings=(*mean.warnings, *filter(None, [mean.reason])),
+        reading=mean.reading,
+        details={
+            "degree_a": mean.degree_a,
+            "degree_b": mean.degree_b,
+            "votes_used": mean.used,
+            "votes_dropped": mean.dropped,
+        },
+        label="Mean signed degree",
     )
 
 
@@ -195,50 +245,3 @@ def _describe_agreement(
             votes, agreement, unit="pair", value="choice"
         )
     return findings, tables
-
-
-def describe_position_bias(comparisons: pd.DataFrame) -> Chapter:
-    """Is the left completion chosen more often? Over all decided votes, and a row a worker."""
-    decided = comparisons[comparisons["choice"].isin(["a", "b"])]
-    is_left = decided["choice"] == decided["left"]
-    by_worker = (
-        is_left.groupby(decided["worker"]).agg(["sum", "count"]).rename(columns={"sum": "left", "count": "decided"})
-    )
-    left, total = int(is_left.sum()), len(decided)
-    low, high = wilson_interval(left, total)
-    p_value = float(stats.binomtest(left, total).pvalue) if total else NAN
-    finding = Finding(
-        name="position_bias",
-        subject="left side",
-        estimate=left / total if total else NAN,
-        low=low,
-        high=high,
-        p_value=p_value,
-        used=total,
-        dropped=len(comparisons) - total,
-        counted="votes",
-        method="exact binomial test of the left share against one half; Wilson interval",
-        reading=_read_position_bias(left, total, p_value),
-        label="Left share",
-    )
-    if not total:
-        return Chapter("Position bias", (finding,), {}, ())
-    with figure_style():
-        figure = plot_position_bias(by_worker)
-    caption = (
-        "Share of decided votes for the left completion, a dot a worker. A worker without a side bias stays within the "
-        "dashed (95%) or solid (99.8%) lines; orange diamonds do not."
-    )
-    table = by_worker.reset_index().assign(left_share=lambda rows: rows["left"] / rows["decided"])
-    return Chapter(
-        "Position bias", (finding,), {"position_bias": table}, (NamedFigure("position_bias", figure, caption),)
-    )
-
-
-def _read_position_bias(left: int, total: int, p_value: float) -> str:
-    if not total:
-        return "Position bias is not defined: every vote is a tie."
-    verdict = "workers favour a side" if is_significant(p_value) else "no significant side bias"
-    return (
-        f"The left completion won {left} of {total} decided votes ({left / total:.1%}): {verdict}, {format_p(p_value)}."
-    )

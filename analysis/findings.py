@@ -8,9 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.agreement import Agreement, read_alpha
-from analysis.results import NAN, Coefficient, Estimate
-
-SIGNIFICANCE = 0.05
+from analysis.results import NAN, SIGNIFICANCE, Coefficient, Estimate
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -114,6 +112,11 @@ def mean_finding(name: str, subject: str, estimate: Estimate, reading: str) -> F
         label="Mean rating",
         is_aside=True,
     )
+
+
+def without_empty_reasons(table: pd.DataFrame) -> pd.DataFrame:
+    """The table without its column `reason` where no row has one."""
+    return table if (table["reason"] != "").any() else table.drop(columns="reason")
 
 
 def is_significant(p_value: float) -> bool:

@@ -38,9 +38,15 @@ def paired_difference_interval(
     return mean_interval(np.subtract(second, first).tolist(), confidence)
 
 
-def wilson_interval(successes: int, trials: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Wilson's score interval for a share (Wilson 1927); NaN without trials."""
+def wilson_interval(successes: float, trials: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Wilson's score interval for a share (Wilson 1927); NaN without trials. A tie may count as half a success."""
     if not trials:
         return NAN, NAN
-    interval = stats.binomtest(successes, trials).proportion_ci(confidence, method="wilson")
-    return float(interval.low), float(interval.high)
+    z, share = float(stats.norm.ppf((1 + confidence) / 2)), successes / trials
+    centre = share + z**2 / (2 * trials)
+    half = z * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
+    scale = 1 + z**2 / trials
+    # At a share of 0 or 1 the end is exact; rounding would set it beside.
+    low = 0.0 if successes == 0 else (centre - half) / scale
+    high = 1.0 if successes == trials else (centre + half) / scale
+    return low, high

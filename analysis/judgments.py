@@ -10,23 +10,21 @@ from typing import Any
 import pandas as pd
 
 from analysis.across_questions import correct_across
-from analysis.comparison_findings import (
-    describe_matchup,
-    describe_position_bias,
-    draw_win_rates,
-    split_matchups,
-    tabulate_wins,
-)
+from analysis.bias_findings import describe_length_bias, describe_position_bias
+from analysis.comparison_findings import describe_matchup, draw_win_rates, tabulate_wins
 from analysis.drawing import save_figure
 from analysis.findings import Chapter, Finding
 from analysis.judgments_page import build_page
+from analysis.matchups import add_votes, are_sides_known, split_matchups
 from analysis.plan_findings import PlanOptions, describe_plan, pilots_of
 from analysis.power import SIMULATIONS
 from analysis.preferences import FLIPS
+from analysis.ranking_findings import describe_rankings
 from analysis.rating_findings import describe_question, draw_agreement
 from analysis.report import write_report
 from analysis.resampling import DRAWS
 from analysis.results import format_interval, format_number, format_p, latex_table
+from analysis.strength_findings import describe_strengths, tabulate_win_rates
 from annotation.errors import InputError
 from annotation.run_folders import plain, write_json
 
@@ -37,6 +35,7 @@ COMPARISON_COLUMNS = (
     *("hit", "item", "pair", "system_a", "system_b"),
     *("left", "choice", "worker", "kind", "excluded"),
 )
+RANKING_COLUMNS = ("item", "set", "systems", "asked", "ranking", "worker", "kind", "excluded")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -87,6 +86,7 @@ def select_rows(table: pd.DataFrame, include: Collection[str] = ()) -> Selection
 def analyze_judgments(
     ratings: pd.DataFrame | None,
     comparisons: pd.DataFrame | None,
+    rankings: pd.DataFrame | None = None,
     *,
     manifest: Mapping[str, Any],
     options: Options,
@@ -94,7 +94,8 @@ def analyze_judgments(
 ) -> JudgmentAnalysis:
     """The analyses that fit the tables; InputError if there is nothing to analyse.
 
-    left_out: rows (row, reason) that could not be read; they are counted with those that do not count.
+    Of rankings the comparisons are those that follow from them, as an export has them. left_out: rows (row, reason)
+    that could not be read; they are counted with those that do not count.
     """
     chapters: list[Chapter] = []
     counts: dict[str, Any] = {}
@@ -105,9 +106,16 @@ def analyze_judgments(
         chapters += describe_ratings(selection.rows, manifest, options)
         counts["ratings"] = _count(selection, unread, ["item", "system", "hit", "worker"])
         not_used.append(selection.left_out)
+    if rankings is not None:
+        selection = _select(rankings, RANKING_COLUMNS, "rankings", options)
+        chapters.append(describe_rankings(selection.rows, seed=options.seed, draws=options.draws))
+        counts["rankings"] = _count(selection, unread, ["item", "set", "worker"])
+        not_used.append(selection.left_out)
     if comparisons is not None:
         selection = _select(comparisons, COMPARISON_COLUMNS, "comparisons", options)
-        chapters += describe_comparisons(selection.rows, options)
+        repeated = select_rows(comparisons, {*options.include, "repeat"}).rows
+        place = "left" if rankings is None else "first-shown"
+        chapters += describe_comparisons(selection.rows, options, repeated=repeated, place=place)
         counts["comparisons"] = _count(selection, unread, ["item", "pair", "worker"])
         not_used.append(selection.left_out)
     if not chapters:
@@ -158,18 +166,27 @@ def describe_ratings(ratings: pd.DataFrame, manifest: Mapping[str, Any], options
     return [Chapter("Agreement", (), {}, (draw_agreement(chapters),)), *chapters, next_study]
 
 
-def describe_comparisons(comparisons: pd.DataFrame, options: Options) -> list[Chapter]:
-    """Win rates over all matchups, a chapter each, and the position bias."""
+def describe_comparisons(
+    comparisons: pd.DataFrame, options: Options, *, repeated: pd.DataFrame, place: str
+) -> list[Chapter]:
+    """Win rates over all matchups, the strengths of several systems, a chapter a matchup, and what else draws votes.
+
+    repeated: the comparisons with those that a worker was shown again. place: what `left` means, "left" or
+    "first-shown".
+    """
     matchups = split_matchups(comparisons)
     if not matchups:
         name = comparisons["system_a"].iloc[0]
         raise InputError(f"comparisons: every pair is of {name!r} with itself; expected two systems.")
-    overview = Chapter("Win rates", (), {"win_counts": tabulate_wins(matchups)}, (draw_win_rates(matchups),))
-    chapters = [
-        describe_matchup(matchup, seed=options.seed, draws=options.draws, flips=options.flips) for matchup in matchups
-    ]
-    are_sides_known = (comparisons["left"] != "").any()
-    return [overview, *chapters, *([describe_position_bias(comparisons)] if are_sides_known else [])]
+    random = {"seed": options.seed, "draws": options.draws}
+    votes = pd.concat([matchup.votes for matchup in matchups])
+    tables = {"win_counts": tabulate_wins(matchups), "win_rates": tabulate_win_rates(votes, **random)}
+    overview = Chapter("Win rates", (), tables, (draw_win_rates(matchups),))
+    chapters = [describe_matchup(matchup, flips=options.flips, **random) for matchup in matchups]
+    if are_sides_known(comparisons):
+        chapters.append(describe_position_bias(add_votes(comparisons), add_votes(repeated), place=place, **random))
+    length = describe_length_bias(votes, matchups, **random)
+    return [overview, *describe_strengths(votes, **random), *chapters, *length]
 
 
 def write_analysis(analysis: JudgmentAnalysis, folder: Path) -> dict[str, Any]:

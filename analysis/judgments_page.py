@@ -15,6 +15,8 @@ HEADLINES = ("sign_flip", "binomial", "alpha_nominal", "alpha_ordinal", "blocked
 MOST_HEADLINES = 4
 MOST_VERDICTS = 3
 ROWS_SHOWN = 12
+NOT_SHOWN = ("_means", "_probabilities")  # tables that a figure shows
+LARGE = 100.0  # from here on decimals say nothing
 
 
 def build_page(
@@ -91,7 +93,7 @@ def _describe_chapter(chapter: Chapter) -> list[Part]:
     if chapter.findings:
         parts.append(_tabulate_findings(chapter))
     for name, table in chapter.tables.items():
-        if not name.endswith("_means"):
+        if not name.endswith(NOT_SHOWN):
             parts += _show_table(name, table)
     asides = tuple(Figure(figure_svg(named.figure), named.caption) for named in chapter.figures if named.is_aside)
     return [*parts, Details("More figures", asides)] if asides else parts
@@ -102,8 +104,10 @@ def _tabulate_findings(chapter: Chapter) -> Table:
     rows = [
         (
             _label(finding, chapter),
-            _value(finding) if _is_count(finding) else format_number(finding.estimate),
-            format_interval(finding.low, finding.high) if not math.isnan(finding.low) else "—",
+            _value(finding) if _is_count(finding) else format_number(finding.estimate, _digits(finding.estimate)),
+            format_interval(finding.low, finding.high, _digits(finding.estimate))
+            if not math.isnan(finding.low)
+            else "—",
             format_p(finding.p_value) if not math.isnan(finding.p_value) else "—",
             f"{finding.used} {finding.counted}",
             str(finding.dropped),
@@ -138,7 +142,11 @@ def _cell(name: str, value: Any) -> str:
     if not isinstance(value, float):
         return str(value)
     is_p = name == "p" or name.startswith("p_")
-    return format_p(value).removeprefix("p = ").removeprefix("p ") if is_p else format_number(value)
+    return format_p(value).removeprefix("p = ").removeprefix("p ") if is_p else format_number(value, _digits(value))
+
+
+def _digits(value: float) -> int:
+    return 0 if abs(value) >= LARGE else 3
 
 
 def _explain() -> list[Part]:

@@ -6,7 +6,6 @@ protocol: the exact binomial test over single votes, ties left out.
 """
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,8 +13,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.intervals import wilson_interval
-from analysis.resampling import CONFIDENCE, DRAWS, Floats, bootstrap_estimate
-from analysis.results import NAN
+from analysis.resampling import CONFIDENCE, DRAWS, Floats, bootstrap_estimate, resampling_warnings
+from analysis.results import NAN, SIGNIFICANCE, Result, format_interval, format_number, format_p
 from analysis.tables import cluster_codes, numbers, quoted, require_columns, require_no_gaps
 from annotation.errors import InputError
 
@@ -24,7 +23,7 @@ TOLERANCE = 1e-9  # sums of thirds differ in the last digits; they are equal
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class WinCounts:
+class WinCounts(Result):
     """Single votes: for a, for b, ties; `missing` were empty."""
 
     wins_a: int
@@ -36,12 +35,13 @@ class WinCounts:
     def decided(self) -> int:
         return self.wins_a + self.wins_b
 
-    def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+    @property
+    def reading(self) -> str:
+        return f"b won {self.wins_b} votes and a {self.wins_a}; {self.ties} were ties and {self.missing} empty."
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class SignFlipResult:
+class SignFlipResult(Result):
     """Mean of unit means in [-1, 1] (above 0: b preferred), bootstrap interval over units, two-sided p."""
 
     estimate: float
@@ -59,13 +59,30 @@ class SignFlipResult:
     method: str
     confidence: float = CONFIDENCE
     reason: str = ""
+    warnings: tuple[str, ...] = ()
+    name_a: str = "a"
+    name_b: str = "b"
 
-    def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+    @property
+    def verdict(self) -> str:
+        if not self.p_value <= SIGNIFICANCE:
+            return f"No significant preference between {self.name_b} and {self.name_a}"
+        winner, loser = (self.name_b, self.name_a) if self.estimate > 0 else (self.name_a, self.name_b)
+        return f"Workers prefer {winner} to {loser}"
+
+    @property
+    def reading(self) -> str:
+        if self.reason:
+            return f"{self.name_b} against {self.name_a}: {self.reason}."
+        return (
+            f"{self.verdict}: mean vote {format_number(self.estimate)} {format_interval(self.low, self.high)} over "
+            f"{self.units_used} items (1 = always {self.name_b}, −1 = always {self.name_a}), "
+            f"sign-flip {format_p(self.p_value)}."
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class BinomialResult:
+class BinomialResult(Result):
     """Share of b among decided votes, Wilson interval, exact two-sided p against one half."""
 
     estimate: float
@@ -78,9 +95,23 @@ class BinomialResult:
     confidence: float = CONFIDENCE
     reason: str = ""
     method: str = "paper protocol: exact binomial test over votes, ties left out; Wilson interval"
+    warnings: tuple[str, ...] = ("votes on one item are not independent; see the sign-flip test beside it",)
+    name_a: str = "a"
+    name_b: str = "b"
 
-    def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+    @property
+    def decided(self) -> int:
+        return self.wins_a + self.wins_b
+
+    @property
+    def reading(self) -> str:
+        if self.reason:
+            return f"{self.name_b} against {self.name_a}: {self.reason}."
+        return (
+            f"By the paper's protocol {self.name_b} won {self.wins_b} of {self.decided} decided votes "
+            f"({self.estimate:.1%}, Wilson {format_interval(self.low, self.high)}), exact binomial "
+            f"{format_p(self.p_value)}; {self.ties_dropped} ties left out."
+        )
 
 
 def win_counts(table: pd.DataFrame, *, vote: str) -> WinCounts:
@@ -97,6 +128,9 @@ def win_counts(table: pd.DataFrame, *, vote: str) -> WinCounts:
 def read_votes(table: pd.DataFrame, vote: str) -> Floats:
     """The votes (N,); InputError where one is not between -1 and 1."""
     require_columns(table, vote)
+    if pd.api.types.infer_dtype(table[vote]) == "boolean":
+        found = quoted(table[vote].iloc[0])
+        raise InputError(f"row {table.index[0]}: {vote!r} is {found}; expected -1 for a, 1 for b or 0 for a tie.")
     votes = numbers(table, vote)
     outside = table.index[np.abs(votes) > 1]
     if len(outside):
@@ -105,11 +139,16 @@ def read_votes(table: pd.DataFrame, vote: str) -> Floats:
     return votes
 
 
-def binomial_test(counts: WinCounts, confidence: float = CONFIDENCE) -> BinomialResult:
-    """The paper's protocol: decided votes as independent coin tosses. Ties are left out and counted."""
+def binomial_test(
+    counts: WinCounts, confidence: float = CONFIDENCE, *, name_a: str = "a", name_b: str = "b"
+) -> BinomialResult:
+    """The paper's protocol: decided votes as independent coin tosses. Ties are left out and counted.
+
+    name_a and name_b are the systems, as the reading calls them.
+    """
     if not counts.decided:
         reason = "every vote is a tie" if counts.ties else "there is no vote"
-        return BinomialResult(NAN, NAN, NAN, NAN, 0, 0, counts.ties, confidence, reason)
+        return BinomialResult(NAN, NAN, NAN, NAN, 0, 0, counts.ties, confidence, reason, name_a=name_a, name_b=name_b)
     low, high = wilson_interval(counts.wins_b, counts.decided, confidence)
     return BinomialResult(
         estimate=counts.wins_b / counts.decided,
@@ -120,16 +159,27 @@ def binomial_test(counts: WinCounts, confidence: float = CONFIDENCE) -> Binomial
         wins_b=counts.wins_b,
         ties_dropped=counts.ties,
         confidence=confidence,
+        name_a=name_a,
+        name_b=name_b,
     )
 
 
 def sign_flip_test(
-    table: pd.DataFrame, *, unit: str, vote: str, seed: int, flips: int = FLIPS, draws: int = DRAWS
+    table: pd.DataFrame,
+    *,
+    unit: str,
+    vote: str,
+    seed: int,
+    flips: int = FLIPS,
+    draws: int = DRAWS,
+    name_a: str = "a",
+    name_b: str = "b",
 ) -> SignFlipResult:
     """Are unit means symmetric about 0? Under that null each mean could as well have the other sign.
 
     p is the share of sign assignments whose |sum| is at least the observed one: exact when the distinct sums
-    are at most `flips`, else (1 + count) / (1 + flips) over random ones (Phipson & Smyth 2010).
+    are at most `flips`, else (1 + count) / (1 + flips) over random ones (Phipson & Smyth 2010). name_a and name_b are
+    the systems, as the reading calls them.
     """
     require_columns(table, unit, vote)
     require_no_gaps(table, unit)
@@ -162,6 +212,9 @@ def sign_flip_test(
         draws=draws,
         method=f"sign-flip test over mean votes of units, {how}, two-sided",
         reason="" if units else "there is no vote",
+        warnings=resampling_warnings("the mean vote", units, mean.undefined_share) if units else (),
+        name_a=name_a,
+        name_b=name_b,
     )
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAN = math.nan
+SIGNIFICANCE = 0.05
 
 
 class Result:

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from annotation.records import SCHEMA_VERSION
+from annotation.ranked_pairs import comparisons_of_ranking
+from annotation.rankings import LETTERS, rank_best_worst, rank_by_places
+from annotation.records import SCHEMA_VERSION, Ranking, to_dict
 
 SYSTEMS = ("zero-shot", "supervised", "supervised+nlpo", "supervised+nlpo+preference")
 
@@ -105,3 +107,62 @@ def comparison(
         "active_seconds": 9.0,
         "submitted_on": "2026-01-05",
     } | changes
+
+
+def make_rankings(*, asked: str = "ranking", items: int = 40, raters: int = 3, seed: int = 0) -> list[Ranking]:
+    """Orders of four completions, later systems better; a fifth of the full rankings have a tie at the top."""
+    generator = np.random.default_rng(seed)
+    rankings = []
+    for item in range(items):
+        order = generator.permutation(len(SYSTEMS))
+        quality = 0.5 * order + generator.normal(0, 0.6, len(order))
+        for worker in generator.choice(12, size=raters, replace=False):
+            utility = quality + generator.gumbel(0, 0.8, len(order))
+            ranking = best_and_worst(utility) if asked == "best_worst" else full_ranking(utility, generator)
+            shown = "".join(generator.permutation(list(LETTERS[: len(order)])))
+            systems = tuple(SYSTEMS[place] for place in order)
+            rankings.append(ranking_record(item, systems, ranking, int(worker), asked=asked, shown=shown))
+    return rankings
+
+
+def full_ranking(utility: np.ndarray, generator: np.random.Generator) -> str:
+    places = (-utility).argsort().argsort() + 1
+    if generator.random() < 0.2:
+        places = np.maximum(places - 1, 1)
+    return rank_by_places({letter: int(place) for letter, place in zip(LETTERS, places, strict=False)})
+
+
+def best_and_worst(utility: np.ndarray) -> str:
+    return rank_best_worst(LETTERS[utility.argmax()], LETTERS[utility.argmin()], LETTERS[: len(utility)])
+
+
+def ranking_record(
+    item: int, systems: tuple[str, ...], ranking: str, worker: int, *, asked: str = "ranking", shown: str = "abcd"
+) -> Ranking:
+    return Ranking(
+        campaign="made-up",
+        hit=f"hit-{item}",
+        item=f"item-{item}",
+        set=f"set-{item}",
+        prompt="generate a sentence with: dog run park",
+        completions=tuple(f"a dog runs in the park {'and on ' * SYSTEMS.index(system)}" for system in systems),
+        systems=systems,
+        shown=shown,
+        asked=asked,
+        ranking=ranking,
+        worker=f"worker-{worker:02d}",
+        assignment=f"assignment-{item}-{worker}",
+        kind="work",
+        excluded="",
+        active_seconds=20.0,
+        submitted_on="2026-01-05",
+    )
+
+
+def write_rankings(folder: Path, rankings: list[Ranking]) -> Path:
+    """With the comparisons that follow, as `export_judgments` writes both."""
+    comparisons = [to_dict(found) for ranking in rankings for found in comparisons_of_ranking(ranking)]
+    write_export(folder, kind="comparisons", rows=comparisons)
+    rows = [json.dumps(to_dict(ranking)) + "\n" for ranking in rankings]
+    (folder / "rankings.jsonl").write_text("".join(rows))
+    return folder

@@ -1,4 +1,4 @@
-"""Bradley-Terry and Davidson against a general optimiser, a logistic regression, closed forms, and simulation."""
+"""Bradley-Terry and Davidson against R, published strengths, a general optimiser and closed forms."""
 
 import math
 
@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from scipy import optimize
+from scipy import optimize, stats
 from statsmodels.tools import numdiff
 
 from analysis.bradley_terry import ELO_PER_LOGIT, BradleyTerry, fit_bradley_terry
 from annotation.errors import InputError
+from tests.analysis.references import made_up_votes, r_says
 
 COLUMNS = {"system_a": "system_a", "system_b": "system_b", "vote": "vote"}
 
@@ -48,6 +49,83 @@ def test_two_systems_give_the_log_odds() -> None:
     half = 1.959964 * math.sqrt(1 / 30 + 1 / 10) / 2
     assert result.strengths[0].high - result.strengths[0].estimate == pytest.approx(half, rel=1e-5)
     assert result.strengths[0].elo == pytest.approx(1000 + ELO_PER_LOGIT * math.log(3) / 2)
+
+
+def test_it_gives_the_published_strengths() -> None:
+    """Seven baseball teams, A. Agresti, Categorical Data Analysis (1990), table 10.10: strengths less Baltimore's."""
+    wins = [
+        [0, 7, 9, 7, 7, 9, 11],
+        [6, 0, 7, 5, 11, 9, 9],
+        [4, 6, 0, 7, 7, 8, 12],
+        [6, 8, 6, 0, 6, 7, 10],
+        [6, 2, 6, 7, 0, 7, 12],
+        [4, 4, 5, 6, 6, 0, 6],
+        [2, 4, 1, 3, 1, 7, 0],
+    ]
+    games = [
+        (loser, winner) for winner, row in enumerate(wins) for loser, count in enumerate(row) for _ in range(count)
+    ]
+    table = pd.DataFrame(games, columns=["system_a", "system_b"]).assign(vote=1)
+    strengths = scores(fit_bradley_terry(table, **COLUMNS, variance="model"))
+    published = [1.58, 1.44, 1.29, 1.25, 1.11, 0.68, 0]
+    assert [strength - strengths[6] for strength in strengths] == pytest.approx(published, abs=5.1e-3)
+
+
+def test_side_length_and_clusters_are_those_of_r() -> None:
+    """glm with contrasts of systems, side and log length ratio; variance over items by sandwich::vcovCL."""
+    votes, r = made_up_votes(), r_says()
+    votes["ratio"] = np.log(votes["words_b"] / votes["words_a"])
+    fit = fit_bradley_terry(votes, **COLUMNS, cluster="item", left="left", covariates=["ratio"])
+    by_system = {strength.system: strength for strength in fit.strengths}
+    large, tuned, side, ratio = r["bradley_terry"]
+    errors = r["bradley_terry_errors"]
+    assert by_system["large"].estimate - by_system["base"].estimate == pytest.approx(large)
+    assert by_system["tuned"].estimate - by_system["base"].estimate == pytest.approx(tuned)
+    # The base's centred strength is -(large + tuned) / 3.
+    covariance = r["bradley_terry_large_tuned_covariance"]
+    error = math.sqrt(errors[0] ** 2 + errors[1] ** 2 + 2 * covariance) / 3
+    assert by_system["base"].high - by_system["base"].estimate == pytest.approx(1.959964 * error, rel=1e-5)
+    assert (fit.side_effect, fit.side_high - side) == pytest.approx((side, 1.959964 * errors[2]), rel=1e-5)
+    (effect,) = fit.effects
+    assert (effect.name, effect.estimate) == ("ratio", pytest.approx(ratio))
+    assert effect.high - ratio == pytest.approx(1.959964 * errors[3], rel=1e-5)
+    assert effect.p_value == pytest.approx(2 * stats.norm.sf(ratio / errors[3]), rel=1e-5)
+
+
+def test_votes_that_only_follow_the_side_bound_no_effect() -> None:
+    """Either system wins whenever it stands left: gamma has no maximum, and none is made up."""
+    table = pd.DataFrame({"system_a": "x", "system_b": "y", "vote": [1, -1] * 20, "left": ["b", "a"] * 20})
+    result = fit_bradley_terry(table, **COLUMNS, left="left")
+    assert result.reason == "the likelihood has no maximum that the votes determine"
+    assert math.isnan(result.side_effect)
+    assert result.votes_used == 0
+
+
+def test_a_covariate_that_repeats_the_systems_is_refused_by_the_votes() -> None:
+    table = make_votes(votes=100).query("system_a in (0, 1) and system_b in (0, 1)")
+    same = table.assign(twin=np.where(table["system_b"] == 1, 2.0, -2.0))
+    assert fit_bradley_terry(same, **COLUMNS, covariates=["twin"]).reason
+
+
+def test_rows_without_a_covariate_are_dropped_and_counted() -> None:
+    table = make_votes(votes=100).assign(length=np.random.default_rng(0).normal(size=100))
+    table.loc[[3, 4, 5], "length"] = np.nan
+    result = fit_bradley_terry(table, **COLUMNS, covariates=["length"])
+    assert (result.votes_used, result.votes_dropped) == (97, 3)
+
+
+def test_ties_that_are_left_out_are_counted() -> None:
+    table = make_votes()
+    result = fit_bradley_terry(table, **COLUMNS, ties="drop")
+    assert result.votes_dropped == (table["vote"] == 0).sum()
+    assert result.votes_used + result.votes_dropped == 900
+    assert all(strength.ties == 0 for strength in result.strengths)
+
+
+def test_all_votes_missing_is_no_crash() -> None:
+    result = fit_bradley_terry(make_votes(votes=12).assign(vote=np.nan), **COLUMNS)
+    assert (result.votes_used, result.votes_dropped) == (0, 12)
+    assert result.reason
 
 
 def test_without_ties_it_is_a_logistic_regression() -> None:

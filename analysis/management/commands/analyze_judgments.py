@@ -24,7 +24,16 @@ from analysis.judgment_tables import (
 from analysis.judgments import INCLUDABLE, Options, analyze_judgments, write_analysis
 from annotation.errors import InputError
 from annotation.management.command import PipelineCommand
-from annotation.records import Comparison, Rating, holds_records, read_comparisons, read_manifest, read_ratings
+from annotation.records import (
+    Comparison,
+    Ranking,
+    Rating,
+    holds_records,
+    read_comparisons,
+    read_manifest,
+    read_rankings,
+    read_ratings,
+)
 from annotation.run_folders import open_run
 
 NO_COLUMN = "none"
@@ -109,6 +118,7 @@ def _read_export(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
         "manifest": read_manifest(folder),
         "ratings": to_table(read_ratings(folder)) if holds_records(folder, Rating) else None,
         "comparisons": to_table(read_comparisons(folder)) if holds_records(folder, Comparison) else None,
+        "rankings": to_table(read_rankings(folder)) if holds_records(folder, Ranking) else None,
     }
 
 
@@ -147,6 +157,6 @@ def _as_fields(given: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def to_table(records: list[Rating] | list[Comparison]) -> pd.DataFrame:
+def to_table(records: list[Rating] | list[Comparison] | list[Ranking]) -> pd.DataFrame:
     """The long table that `analysis` works on."""
     return pd.DataFrame([dataclasses.asdict(record) for record in records])
