@@ -19,10 +19,13 @@ from analysis.comparison_findings import (
 from analysis.drawing import save_figure
 from analysis.findings import Chapter
 from analysis.judgments_page import build_page
+from analysis.metric_findings import describe_metrics_of_ratings, describe_metrics_of_votes
+from analysis.metric_scores import Scores
 from analysis.preferences import FLIPS
 from analysis.rating_findings import describe_question, draw_agreement
 from analysis.report import write_report
 from analysis.resampling import DRAWS
+from analysis.worker_findings import describe_workers_of_ratings, describe_workers_of_votes
 from annotation.errors import InputError
 from annotation.run_folders import plain, write_json
 
@@ -37,12 +40,14 @@ COMPARISON_COLUMNS = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Options:
-    """`include`: kinds of rows beyond unexcluded work, and "excluded" for excluded rows."""
+    """`include`: kinds of rows beyond unexcluded work, and "excluded" for excluded rows; `metrics`: those of the
+    scores that are used, if not all."""
 
     seed: int = 0
     draws: int = DRAWS
     flips: int = FLIPS
     include: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,17 +85,18 @@ def analyze_judgments(
     *,
     manifest: Mapping[str, Any],
     options: Options,
+    scores: Scores | None = None,
 ) -> JudgmentAnalysis:
     """The analyses that fit the tables of an export; InputError if there is nothing to compare."""
     chapters: list[Chapter] = []
     counts: dict[str, Any] = {}
     if ratings is not None:
         selection = _select(ratings, RATING_COLUMNS, "ratings", options)
-        chapters += describe_ratings(selection.rows, manifest, options)
+        chapters += describe_ratings(selection.rows, manifest, options, scores)
         counts["ratings"] = _count(selection, ["item", "system", "hit", "worker"])
     if comparisons is not None:
         selection = _select(comparisons, COMPARISON_COLUMNS, "comparisons", options)
-        chapters += describe_comparisons(selection.rows, options)
+        chapters += describe_comparisons(selection.rows, options, scores)
         counts["comparisons"] = _count(selection, ["item", "pair", "worker"])
     if not chapters:
         raise InputError("the export holds neither ratings nor comparisons; expected at least one of them.")
@@ -113,7 +119,9 @@ def _count(selection: Selection, columns: list[str]) -> dict[str, Any]:
     return {"used": len(selection.rows), "left_out": selection.left_out} | distinct
 
 
-def describe_ratings(ratings: pd.DataFrame, manifest: Mapping[str, Any], options: Options) -> list[Chapter]:
+def describe_ratings(
+    ratings: pd.DataFrame, manifest: Mapping[str, Any], options: Options, scores: Scores | None = None
+) -> list[Chapter]:
     """A chapter a question, in the campaign's order, and one figure of agreement over all of them."""
     systems = sorted(ratings["system"].unique())
     if len(systems) < 2:
@@ -127,10 +135,15 @@ def describe_ratings(ratings: pd.DataFrame, manifest: Mapping[str, Any], options
         )
         for name in asked
     ]
-    return [Chapter("Agreement", (), {}, (draw_agreement(chapters),)), *chapters]
+    chapters = [Chapter("Agreement", (), {}, (draw_agreement(chapters),)), *chapters]
+    if scores is not None:
+        chapters += describe_metrics_of_ratings(
+            ratings, scores, questions=asked, seed=options.seed, draws=options.draws
+        )
+    return [*chapters, describe_workers_of_ratings(ratings)]
 
 
-def describe_comparisons(comparisons: pd.DataFrame, options: Options) -> list[Chapter]:
+def describe_comparisons(comparisons: pd.DataFrame, options: Options, scores: Scores | None = None) -> list[Chapter]:
     """Win rates over all matchups, a chapter each, and the position bias."""
     matchups = split_matchups(comparisons)
     if not matchups:
@@ -140,7 +153,10 @@ def describe_comparisons(comparisons: pd.DataFrame, options: Options) -> list[Ch
     chapters = [
         describe_matchup(matchup, seed=options.seed, draws=options.draws, flips=options.flips) for matchup in matchups
     ]
-    return [overview, *chapters, describe_position_bias(comparisons)]
+    chapters = [overview, *chapters, describe_position_bias(comparisons)]
+    if scores is not None:
+        chapters += describe_metrics_of_votes(comparisons, scores, seed=options.seed, draws=options.draws)
+    return [*chapters, describe_workers_of_votes(comparisons)]
 
 
 def write_analysis(analysis: JudgmentAnalysis, folder: Path) -> dict[str, Any]:

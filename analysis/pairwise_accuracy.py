@@ -54,7 +54,7 @@ class PairwiseAccuracy(Result):
         if self.reason:
             return f"Pairwise accuracy of {self.metric} is not defined: {self.reason}."
         number = f"{format_number(self.estimate, 2)} {format_interval(self.low, self.high, 2)}"
-        ties = f", scores within {self.threshold:.3g} being a tie" if self.is_calibrated else ""
+        ties = f", scores within {self.threshold:.3g} being a tie" if self.threshold > 0 else ""
         return f"{self.metric} orders pairs of completions as people do in a share of {number}{ties}."
 
 

@@ -66,9 +66,10 @@ def test_ratings_give_every_statistic_with_its_figures(rated: Path, tmp_path: Pa
     assert len(finding(results, "tukey_hsd", "quality")["details"]["pairs"]) == 6
     figures = {path.name for path in (output / "figures").iterdir()}
     names = ["agreement", "quality_ratings", "quality_tukey", "fluency_ratings", "fluency_tukey"]
+    names += ["workers_severity_agreement", "worker_confusions"]
     assert figures == {f"{name}.{suffix}" for name in names for suffix in ("svg", "png")}
     page = (output / "report.html").read_text()
-    assert page.count("<svg") == 5
+    assert page.count("<svg") == 7
     assert "How good is &lt;it&gt;?" in page
     assert "The workers are simulated" in page
     assert page.index("Quality</h2>") < page.index("Fluency</h2>")

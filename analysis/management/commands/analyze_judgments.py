@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.judgments import INCLUDABLE, Options, analyze_judgments, write_analysis
+from analysis.management.score_files import load_scores
 from annotation.errors import InputError
 from annotation.management.command import PipelineCommand
 from annotation.records import Comparison, Rating, holds_records, read_comparisons, read_manifest, read_ratings
@@ -20,6 +21,12 @@ class Command(PipelineCommand):
 
     def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("export", type=Path, help="a folder made by export_judgments")
+        parser.add_argument(
+            "--scores", type=Path, help="CSV, JSON lines or Parquet: item and system, or completion, and metrics"
+        )
+        parser.add_argument(
+            "--metric", action="append", default=[], help="use this column of --scores alone; may be repeated"
+        )
         parser.add_argument("--output", type=Path, required=True, help="the folder to write; it must not exist")
         parser.add_argument("--seed", type=int, default=Options().seed, help="seed of bootstrap and sign flips")
         parser.add_argument("--draws", type=int, default=Options().draws, help="bootstrap draws")
@@ -28,15 +35,24 @@ class Command(PipelineCommand):
         )
 
     def run(self, options: dict[str, Any]) -> Mapping[str, Any]:
-        export, output = options["export"], options["output"]
+        export, output, score_file = options["export"], options["output"], options["scores"]
         if options["draws"] < 1:
             raise InputError(f"--draws {options['draws']}: expected at least 1.")
-        chosen = Options(seed=options["seed"], draws=options["draws"], include=tuple(sorted(set(options["include"]))))
+        chosen = Options(
+            seed=options["seed"],
+            draws=options["draws"],
+            include=tuple(sorted(set(options["include"]))),
+            metrics=tuple(options["metric"]),
+        )
+        if options["metric"] and not score_file:
+            raise InputError(f"--metric {options['metric'][0]}: expected --scores FILE with that column beside it.")
         manifest = read_manifest(export)
         ratings = to_table(read_ratings(export)) if holds_records(export, Rating) else None
         comparisons = to_table(read_comparisons(export)) if holds_records(export, Comparison) else None
-        with open_run(output, config=chosen, inputs=[export], seed=chosen.seed) as run:
-            analysis = analyze_judgments(ratings, comparisons, manifest=manifest, options=chosen)
+        scores = load_scores(score_file, chosen.metrics) if score_file else None
+        inputs = [export, *([score_file] if score_file else [])]
+        with open_run(output, config=chosen, inputs=inputs, seed=chosen.seed) as run:
+            analysis = analyze_judgments(ratings, comparisons, manifest=manifest, options=chosen, scores=scores)
             summary = write_analysis(analysis, run.path)
             run.write_summary(summary)
         return {"report": output / "report.html", **summary}
