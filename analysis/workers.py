@@ -176,7 +176,8 @@ def _measure(
 def _sizes(ratings: EncodedRatings) -> tuple[Floats, Floats]:
     """Answers and clusters of each worker, (W,)."""
     workers = len(ratings.raters)
-    met = np.unique(np.stack([ratings.rater, ratings.cluster]), axis=1)[0] if len(ratings.rater) else ratings.rater
+    width = int(ratings.cluster.max()) + 1 if len(ratings.cluster) else 1
+    met = np.unique(ratings.rater * width + ratings.cluster) // width
     answers, clusters = np.bincount(ratings.rater, minlength=workers), np.bincount(met, minlength=workers)
     return answers.astype(np.float64), clusters.astype(np.float64)
 
