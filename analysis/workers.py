@@ -138,8 +138,8 @@ def match_majority(
     below = stats.binom.cdf(matches, trials, np.nan_to_num(crowd, nan=0.0))
     p_values = np.where(above_chance <= CHANCE, 1.0, below)
     details = [
-        {"kappa": float(kappa[code]), "chance": float(chance[code]), "others": float(crowd[code])}
-        for code in range(workers)
+        dict(zip(("kappa", "chance", "others", "p_chance"), map(float, numbers), strict=True))
+        for numbers in zip(kappa, chance, crowd, above_chance, strict=True)
     ]
     reason = "on no unit do the others have a most frequent answer"
     values = share_values(

@@ -123,6 +123,23 @@ def test_random_orders_come_close_to_the_exact_p() -> None:
     assert ours.smallest_p == pytest.approx(1 / 10_001)
 
 
+def test_a_random_p_is_never_zero() -> None:
+    table = pd.DataFrame({"item": 0, "system": list("abcdefghij"), "metric": range(10), "human": range(10)})
+    ours = correlate_metric(
+        table, metric="metric", level="system", coefficient="spearman", seed=0, draws=1, permutations=999, **COLUMNS
+    )
+    assert ours.p_value == pytest.approx(1 / 1000)
+
+
+def test_draws_that_lose_a_system_are_undefined_and_counted() -> None:
+    """The fifth system was rated in one of twelve items: a draw of twelve lacks it with probability (11/12)^12 = .35."""
+    table = make_completions(items=12)
+    table = table[(table["system"] != "system e") | (table["item"] == 3)]
+    ours = correlate_metric(table, metric="good", level="system", coefficient="spearman", seed=0, **COLUMNS)
+    assert ours.undefined_share == pytest.approx((11 / 12) ** 12, abs=0.05)
+    assert any("was undefined in" in warning for warning in ours.warnings)
+
+
 def test_a_metric_that_knows_nothing_is_significant_as_often_as_it_should_be() -> None:
     generator = np.random.default_rng(0)
     p_values = [

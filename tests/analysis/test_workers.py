@@ -126,6 +126,24 @@ def test_agreement_of_votes_is_the_share_with_the_others_majority() -> None:
     assert ours.details["kappa"] == pytest.approx(cohen_kappa_score(own, theirs))
 
 
+def test_the_p_of_agreement_is_exact_against_chance_and_against_the_other_workers() -> None:
+    """Four workers on forty pairs: three nearly always agree, the fourth as often as a coin."""
+    choices = {"ada": "a" * 20 + "b" * 20, "bea": "a" * 20 + "b" * 20, "cleo": "a" * 19 + "b" * 21, "dora": "ab" * 20}
+    table = pd.DataFrame(
+        [(pair, name, choice) for name, given in choices.items() for pair, choice in enumerate(given)],
+        columns=["pair", "worker", "choice"],
+    )
+    measure = match_majority(table, **VOTES)
+    dora = of(measure, "dora")
+    assert (dora.estimate, dora.count) == (pytest.approx(0.5), 40)
+    others = [of(measure, name) for name in ("ada", "bea", "cleo")]
+    crowd = sum(other.estimate * other.count for other in others) / sum(other.count for other in others)
+    assert dora.details["others"] == pytest.approx(crowd)
+    assert dora.details["p_chance"] == pytest.approx(stats.binomtest(20, 40, 0.5, alternative="greater").pvalue)
+    assert dora.p_value == pytest.approx(stats.binomtest(20, 40, crowd, alternative="less").pvalue)
+    assert {other.p_value for other in others} == {1.0}
+
+
 def test_who_answers_at_random_is_told_from_the_others() -> None:
     table, votes = make_ratings_of_crowd(items=80), make_votes_of_crowd(pairs=600)
     generator = np.random.default_rng(1)
