@@ -132,7 +132,7 @@ def test_a_random_p_is_never_zero() -> None:
 
 
 def test_draws_that_lose_a_system_are_undefined_and_counted() -> None:
-    """The fifth system was rated in one of twelve items: a draw of twelve lacks it with probability (11/12)^12 = .35."""
+    """The fifth system was rated in one of twelve items, which a draw misses with probability (11 / 12)^12 = .35."""
     table = make_completions(items=12)
     table = table[(table["system"] != "system e") | (table["item"] == 3)]
     ours = correlate_metric(table, metric="good", level="system", coefficient="spearman", seed=0, **COLUMNS)
