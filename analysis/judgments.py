@@ -18,6 +18,7 @@ from analysis.comparison_findings import (
 )
 from analysis.drawing import save_figure
 from analysis.findings import Chapter
+from analysis.gold import join_expected
 from analysis.judgments_page import build_page
 from analysis.metric_findings import describe_metrics_of_ratings, describe_metrics_of_votes
 from analysis.metric_scores import Scores
@@ -86,17 +87,25 @@ def analyze_judgments(
     manifest: Mapping[str, Any],
     options: Options,
     scores: Scores | None = None,
+    gold: pd.DataFrame | None = None,
 ) -> JudgmentAnalysis:
-    """The analyses that fit the tables of an export; InputError if there is nothing to compare."""
+    """The analyses that fit the tables of an export; InputError if there is nothing to compare.
+
+    scores: of metrics, to set beside people. gold: expected answers, as `join_expected` takes them.
+    """
     chapters: list[Chapter] = []
     counts: dict[str, Any] = {}
     if ratings is not None:
         selection = _select(ratings, RATING_COLUMNS, "ratings", options)
         chapters += describe_ratings(selection.rows, manifest, options, scores)
+        known = None if gold is None else join_expected(ratings, gold, answer="value")
+        chapters.append(describe_workers_of_ratings(selection.rows, known))
         counts["ratings"] = _count(selection, ["item", "system", "hit", "worker"])
     if comparisons is not None:
         selection = _select(comparisons, COMPARISON_COLUMNS, "comparisons", options)
         chapters += describe_comparisons(selection.rows, options, scores)
+        known = None if gold is None else join_expected(comparisons, gold, answer="choice")
+        chapters.append(describe_workers_of_votes(selection.rows, known))
         counts["comparisons"] = _count(selection, ["item", "pair", "worker"])
     if not chapters:
         raise InputError("the export holds neither ratings nor comparisons; expected at least one of them.")
@@ -140,7 +149,7 @@ def describe_ratings(
         chapters += describe_metrics_of_ratings(
             ratings, scores, questions=asked, seed=options.seed, draws=options.draws
         )
-    return [*chapters, describe_workers_of_ratings(ratings)]
+    return chapters
 
 
 def describe_comparisons(comparisons: pd.DataFrame, options: Options, scores: Scores | None = None) -> list[Chapter]:
@@ -156,7 +165,7 @@ def describe_comparisons(comparisons: pd.DataFrame, options: Options, scores: Sc
     chapters = [overview, *chapters, describe_position_bias(comparisons)]
     if scores is not None:
         chapters += describe_metrics_of_votes(comparisons, scores, seed=options.seed, draws=options.draws)
-    return [*chapters, describe_workers_of_votes(comparisons)]
+    return chapters
 
 
 def write_analysis(analysis: JudgmentAnalysis, folder: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from analysis.findings import Chapter, Finding, NamedFigure
 from analysis.mace import Mace, mace
 from analysis.results import NAN
 from analysis.worker_flags import WorkerFlags
+from analysis.worker_habits import measure_gold
 from analysis.worker_measures import WorkerMeasure
 from analysis.worker_plots import plot_confusions, plot_two_measures
 from analysis.worker_tables import Measures, measure_raters, measure_voters, prepare_ratings, tabulate_workers
@@ -22,10 +23,10 @@ RESTART_SEED = 0  # the same starting points for every seed of the bootstrap, so
 SMOOTHING = 0.1  # answers beforehand for each pair of categories, so that few answers make no certainty
 
 
-def describe_workers_of_ratings(ratings: pd.DataFrame) -> Chapter:
-    """All questions of a HIT together: each is a unit of its own."""
+def describe_workers_of_ratings(ratings: pd.DataFrame, gold: pd.DataFrame | None = None) -> Chapter:
+    """All questions of a HIT together: each is a unit of its own. gold: judgments with the `expected` value."""
     prepared = prepare_ratings(ratings)
-    measures = measure_raters(prepared)
+    measures = measure_raters(prepared) | _measure_gold(gold, "value")
     table, flags = tabulate_workers(measures)
     findings = [_flags_finding(flags, measures), _severity_finding(measures["severity"], prepared.scale)]
     figures = _draw_measures(measures["severity"], measures["agreement"], flags)
@@ -38,15 +39,21 @@ def describe_workers_of_ratings(ratings: pd.DataFrame) -> Chapter:
     return Chapter(TITLE, tuple(findings), _tables(table, flags, "ratings"), tuple(figures))
 
 
-def describe_workers_of_votes(comparisons: pd.DataFrame) -> Chapter:
-    """All matchups together: each pair is a unit."""
-    measures = measure_voters(comparisons)
+def describe_workers_of_votes(comparisons: pd.DataFrame, gold: pd.DataFrame | None = None) -> Chapter:
+    """All matchups together: each pair is a unit. gold: judgments with the `expected` choice."""
+    measures = measure_voters(comparisons) | _measure_gold(gold, "choice")
     table, flags = tabulate_workers(measures)
     votes = comparisons[~comparisons.duplicated(["pair", "worker"])]
     coin, trust = _fit(votes.rename(columns={"pair": "unit", "choice": "answer"}))
     findings = [_flags_finding(flags, measures), _accuracy_finding(coin), _trust_finding(trust)]
     figures = _draw_measures(measures["left_share"], measures["agreement"], flags)
     return Chapter(TITLE, tuple(findings), _tables(_add_models(table, coin, trust), flags, "votes"), tuple(figures))
+
+
+def _measure_gold(gold: pd.DataFrame | None, value: str) -> Measures:
+    if gold is None:
+        return {}
+    return {"gold": measure_gold(gold, worker="worker", value=value, expected="expected")}
 
 
 def _fit(answers: pd.DataFrame) -> tuple[DawidSkene, Mace]:

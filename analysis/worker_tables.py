@@ -87,7 +87,7 @@ def tabulate_workers(measures: Measures) -> tuple[pd.DataFrame, WorkerFlags]:
     table = pd.DataFrame({"worker": names}).set_index("worker")
     for name, measure in measures.items():
         frame = measure.to_frame().set_index("worker")
-        if name in ("agreement", "left_share"):
+        if name in ("agreement", "left_share", "gold"):
             table[f"{name}_count"] = frame["count"]
         table[name] = frame["estimate"]
         if name == "severity" and len(frame):

@@ -1,4 +1,4 @@
-"""Files of metrics' scores, as score_texts and other tools write them: rows into a table, errors with file and line."""
+"""Files beside an export: metrics' scores, as score_texts and others write them, and expected answers (gold)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +16,15 @@ def load_scores(path: Path, metrics: Sequence[str] = ()) -> Scores:
 
     InputError names the file and the line of what cannot be read.
     """
+    table = load_table(path)
+    try:
+        return read_scores(table, metrics)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def load_table(path: Path) -> pd.DataFrame:
+    """The rows of CSV, JSON lines or Parquet, by their line; InputError names the file and the lines that are none."""
     rows: dict[int, dict[str, Any]] = {}
     problems: list[RowProblem] = []
     for place, row in read_rows(path):
@@ -25,10 +34,7 @@ def load_scores(path: Path, metrics: Sequence[str] = ()) -> Scores:
             rows[int(place.split()[-1])] = _flatten(row)
     if problems:
         raise refuse(path, problems, "mend these first")
-    try:
-        return read_scores(pd.DataFrame.from_dict(rows, orient="index"), metrics)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def _flatten(row: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.judgments import INCLUDABLE, Options, analyze_judgments, write_analysis
-from analysis.management.score_files import load_scores
+from analysis.management.score_files import load_scores, load_table
 from annotation.errors import InputError
 from annotation.management.command import PipelineCommand
 from annotation.records import Comparison, Rating, holds_records, read_comparisons, read_manifest, read_ratings
@@ -27,6 +27,9 @@ class Command(PipelineCommand):
         parser.add_argument(
             "--metric", action="append", default=[], help="use this column of --scores alone; may be repeated"
         )
+        parser.add_argument(
+            "--gold", type=Path, help="CSV, JSON lines or Parquet: hit, item or pair, question, and the expected answer"
+        )
         parser.add_argument("--output", type=Path, required=True, help="the folder to write; it must not exist")
         parser.add_argument("--seed", type=int, default=Options().seed, help="seed of bootstrap and sign flips")
         parser.add_argument("--draws", type=int, default=Options().draws, help="bootstrap draws")
@@ -35,7 +38,8 @@ class Command(PipelineCommand):
         )
 
     def run(self, options: dict[str, Any]) -> Mapping[str, Any]:
-        export, output, score_file = options["export"], options["output"], options["scores"]
+        export, output = options["export"], options["output"]
+        score_file, gold_file = options["scores"], options["gold"]
         if options["draws"] < 1:
             raise InputError(f"--draws {options['draws']}: expected at least 1.")
         chosen = Options(
@@ -50,9 +54,12 @@ class Command(PipelineCommand):
         ratings = to_table(read_ratings(export)) if holds_records(export, Rating) else None
         comparisons = to_table(read_comparisons(export)) if holds_records(export, Comparison) else None
         scores = load_scores(score_file, chosen.metrics) if score_file else None
-        inputs = [export, *([score_file] if score_file else [])]
+        gold = load_table(gold_file) if gold_file else None
+        inputs = [export, *filter(None, [score_file, gold_file])]
         with open_run(output, config=chosen, inputs=inputs, seed=chosen.seed) as run:
-            analysis = analyze_judgments(ratings, comparisons, manifest=manifest, options=chosen, scores=scores)
+            analysis = analyze_judgments(
+                ratings, comparisons, manifest=manifest, options=chosen, scores=scores, gold=gold
+            )
             summary = write_analysis(analysis, run.path)
             run.write_summary(summary)
         return {"report": output / "report.html", **summary}
