@@ -17,7 +17,7 @@ from analysis.worker_measures import WorkerMeasure
 MOST_LABELS = 12
 MOST_CONFUSIONS = 12
 MULTIPLES_A_ROW = 4
-ROOM_ABOVE, ROOM_BESIDE = 2, 1  # cells between squares
+ROOM_ABOVE, ROOM_BESIDE, ROOM_BELOW = 2, 1, 1  # cells around squares
 SMALLEST_WRITTEN = 0.15
 MOST_WRITTEN_CATEGORIES = 6
 
@@ -58,10 +58,10 @@ def plot_confusions(fit: DawidSkene) -> Figure:
     chosen = sorted(fit.workers, key=lambda worker: worker.accuracy)[:MOST_CONFUSIONS]
     size = len(fit.categories)
     rows = math.ceil(len(chosen) / MULTIPLES_A_ROW)
-    shape = (rows * (size + ROOM_ABOVE), MULTIPLES_A_ROW * (size + ROOM_BESIDE))
-    figure = Figure(figsize=(WIDTH, WIDTH * shape[0] / shape[1] + 0.3), layout="constrained")
+    shape = (rows * (size + ROOM_ABOVE) + ROOM_BELOW, MULTIPLES_A_ROW * (size + ROOM_BESIDE))
+    figure = Figure(figsize=(WIDTH, WIDTH * shape[0] / shape[1]))
     FigureCanvasAgg(figure)
-    axes = figure.subplots()
+    axes = figure.add_axes((0, 0, 1, 1))
     picture = np.full(shape, np.nan)
     for place, worker in enumerate(chosen):
         row, column = divmod(place, MULTIPLES_A_ROW)

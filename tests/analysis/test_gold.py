@@ -1,7 +1,5 @@
 """Expected answers joined to judgments: by which names, which rows count, what is refused, and the flag they make."""
 
-import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from analysis.gold import join_expected
+from analysis.judgments import Options, analyze_judgments
 from annotation.errors import InputError
 from tests.analysis.exports import comparison, make_comparisons, make_ratings, rating, write_export
 
@@ -69,31 +68,26 @@ def test_a_choice_that_nobody_could_give_is_refused() -> None:
         join_expected(votes, pd.DataFrame({"item": ["item-0"], "expected": ["left"]}), answer="choice")
 
 
-def test_the_command_flags_who_misses_the_gold(tmp_path: Path) -> None:
+def test_who_misses_the_gold_is_flagged_though_gold_is_no_work() -> None:
     rows = make_comparisons(items=20)
     for item in range(30):
         for worker in range(12):
             choice = "a" if worker == 7 else "b"
             rows.append(comparison(100 + item, "supervised", "supervised+nlpo", choice, worker, kind="gold"))
-    export = write_export(tmp_path / "export", kind="comparisons", rows=rows)
-    gold = tmp_path / "gold.csv"
-    gold.write_text("item,expected\n" + "".join(f"item-{100 + item},b\n" for item in range(30)))
-    output = tmp_path / "analysis"
-    call_command("analyze_judgments", export, output=output, gold=gold, draws=10, stdout=io.StringIO())
-    workers = pd.read_csv(output / "tables" / "workers_of_votes.csv", index_col="worker")
+    gold = pd.DataFrame({"item": [f"item-{100 + item}" for item in range(30)], "expected": "b"})
+    analysis = analyze_judgments(None, pd.DataFrame(rows), manifest={}, options=Options(draws=10), gold=gold)
+    workers = analysis.chapters[-1].tables["workers_of_votes"].set_index("worker")
     assert workers["gold"].to_dict() == {f"worker-{code:02d}": float(code != 7) for code in range(12)}
     assert set(workers["gold_count"]) == {30}
     assert "gold" in workers.loc["worker-07", "flags"]
-    results = json.loads((output / "results.json").read_text())
-    assert results["counts"]["comparisons"]["left_out"] == {"gold": 360}
-    assert "gold.csv" in (output / "inputs.json").read_text()
+    assert analysis.counts["comparisons"]["left_out"] == {"gold": 360}
+
+
+def test_the_command_refuses_gold_without_answers_and_writes_nothing(tmp_path: Path) -> None:
+    export = write_export(tmp_path / "export", kind="comparisons", rows=make_comparisons(items=2))
+    path = tmp_path / "gold.jsonl"
+    path.write_text('{"item": "item-0", "answer": "b"}\n')
     with pytest.raises(CommandError, match="no column 'expected'") as refusal:
-        call_command("analyze_judgments", export, output=tmp_path / "other", gold=write_wrong(tmp_path))
+        call_command("analyze_judgments", export, output=tmp_path / "analysis", gold=path)
     assert refusal.value.returncode == 2
-    assert not (tmp_path / "other").exists()
-
-
-def write_wrong(folder: Path) -> Path:
-    path = folder / "wrong.jsonl"
-    path.write_text('{"item": "item-100", "answer": "b"}\n')
-    return path
+    assert not (tmp_path / "analysis").exists()

@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from scipy import stats
 
-from analysis.metric_findings import describe_metrics, describe_metrics_of_ratings
+from analysis.metric_findings import describe_metrics, describe_metrics_of_ratings, describe_metrics_of_votes
 from analysis.metric_scores import join_scores, read_scores
 from annotation.errors import InputError
 from tests.analysis.exports import SYSTEMS, make_comparisons, make_ratings, write_export
@@ -151,29 +151,33 @@ def test_each_question_is_set_beside_each_metric() -> None:
 
 def test_the_command_writes_the_chapter(export: Path, tmp_path: Path) -> None:
     output = tmp_path / "analysis"
-    results = analyse(export, output, scores=write_scores(tmp_path / "scores.jsonl", score_rows()))
+    gold = tmp_path / "gold.csv"
+    gold.write_text("item,system,expected\nitem-3,supervised,3\n")
+    scores = write_scores(tmp_path / "scores.jsonl", score_rows())
+    results = analyse(export, output, scores=scores, gold=gold)
     assert results["metric_grouped", "Metrics against people: quality: good"]["estimate"] > 0.5
     assert len(pd.read_csv(output / "tables" / "without_score.csv")) == 4
     assert "Metrics against people: quality</h2>" in (output / "report.html").read_text()
     figures = {path.name for path in (output / "figures").iterdir()}
     assert {"quality_metrics.svg", "quality_segments.png"} <= figures
-    assert "scores.jsonl" in (output / "inputs.json").read_text()
+    assert pd.read_csv(output / "tables" / "workers_of_ratings.csv")["gold_count"].sum() == 3
+    inputs = (output / "inputs.json").read_text()
+    assert "scores.jsonl" in inputs and "gold.csv" in inputs
 
 
-def test_votes_are_set_against_the_difference_of_scores(tmp_path: Path) -> None:
-    rows = make_comparisons(items=20)
-    export = write_export(tmp_path / "export", kind="comparisons", rows=rows)
-    systems = {row[f"system_{side}"] for row in rows for side in "ab"}
-    worth = dict(zip(sorted(systems), (0.0, 1.0, 2.0), strict=True))
-    scores = [
+def test_votes_are_set_against_the_difference_of_scores() -> None:
+    votes = pd.DataFrame(make_comparisons(items=20))
+    systems = sorted({*votes["system_a"], *votes["system_b"]})
+    worth = dict(zip(systems, (0.0, 1.0, 2.0), strict=True))
+    rows = [
         {"item": f"item-{item}", "system": system, "worth": worth[system]} for item in range(20) for system in systems
     ]
-    results = analyse(export, tmp_path / "analysis", scores=write_scores(tmp_path / "scores.csv", scores))
-    decided = [row for row in rows if row["choice"] in "ab"]
-    right = np.mean([(worth[row["system_b"]] > worth[row["system_a"]]) == (row["choice"] == "b") for row in decided])
-    accuracy = results["metric_vote_accuracy", "Metrics against people: worth"]
-    assert accuracy["estimate"] == pytest.approx(right)
-    assert (accuracy["used"], accuracy["dropped"]) == (len(decided), len(rows) - len(decided))
+    (chapter,) = describe_metrics_of_votes(votes, read_scores(pd.DataFrame(rows)), seed=0, draws=20)
+    decided = votes[votes["choice"].isin(["a", "b"])]
+    is_b_better = decided["system_b"].map(worth) > decided["system_a"].map(worth)
+    (accuracy,) = chapter.findings
+    assert accuracy.estimate == pytest.approx((is_b_better == (decided["choice"] == "b")).mean())
+    assert (accuracy.used, accuracy.dropped) == (len(decided), len(votes) - len(decided))
 
 
 @pytest.mark.parametrize(
