@@ -28,12 +28,17 @@ TOLERANCE = 1e-8  # what a step may still gain, in nats an answer
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class WorkerErrors:
-    """confusion[t][g]: probability that the worker answers g where t is true; accuracy: that of a right answer."""
+    """confusion[t][g]: probability that the worker answers g where t is true; accuracy: that of a right answer.
+
+    expected[t][g]: how many of the worker's answers are g to a unit that is probably t. With one coin, where the
+    confusion has a single number, it still shows which categories the worker mixes up.
+    """
 
     worker: Any
     labels: int
     accuracy: float
     confusion: tuple[tuple[float, ...], ...]
+    expected: tuple[tuple[float, ...], ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -137,7 +142,7 @@ def dawid_skene(
     return DawidSkene(
         categories=tuple(labels.categories),
         prior=tuple(parameters.prior.tolist()),
-        workers=_describe_workers(labels, parameters),
+        workers=_describe_workers(labels, parameters, _expected_counts(counts, posterior)),
         units=tuple(labels.units),
         posterior=posterior,
         log_likelihood=trace[-1] - parameters.penalty,
@@ -169,10 +174,14 @@ def _climb(
 
 def _maximise(counts: sparse.csr_array, posterior: Floats, maximise: Maximiser, smoothing: float) -> _Parameters:
     """The parameters under which the answers, with these true categories, are most likely."""
-    width = posterior.shape[1]
-    expected = np.asarray(counts @ posterior).reshape(-1, width, width)
-    confusion, penalty = maximise(expected, smoothing)
+    confusion, penalty = maximise(_expected_counts(counts, posterior), smoothing)
     return _Parameters(posterior.mean(axis=0), confusion, penalty)
+
+
+def _expected_counts(counts: sparse.csr_array, posterior: Floats) -> Floats:
+    """How many answers of each category a worker gave to units of each true one: (W, given C, true C)."""
+    width = posterior.shape[1]
+    return np.asarray(counts @ posterior).reshape(-1, width, width)
 
 
 def _expect(by_unit: sparse.csr_array, parameters: _Parameters) -> tuple[Floats, float]:
@@ -207,14 +216,21 @@ def _one_coin_of(expected: Floats, smoothing: float) -> tuple[Floats, float]:
 MAXIMISERS: dict[str, Maximiser] = {"confusion": _confusion_of, "one-coin": _one_coin_of}
 
 
-def _describe_workers(labels: Labels, parameters: _Parameters) -> tuple[WorkerErrors, ...]:
+def _describe_workers(labels: Labels, parameters: _Parameters, expected: Floats) -> tuple[WorkerErrors, ...]:
     confusions = parameters.confusion.transpose(0, 2, 1)  # true, given
     accuracies = np.einsum("wtt,t->w", confusions, parameters.prior)
+    rows = zip(
+        labels.workers, labels.labels_of_worker, accuracies, confusions, expected.transpose(0, 2, 1), strict=True
+    )
     return tuple(
-        WorkerErrors(worker, int(given), float(accuracy), tuple(map(tuple, confusion.tolist())))
-        for worker, given, accuracy, confusion in zip(
-            labels.workers, labels.labels_of_worker, accuracies, confusions, strict=True
+        WorkerErrors(
+            worker=worker,
+            labels=int(given),
+            accuracy=float(accuracy),
+            confusion=tuple(map(tuple, confusion.tolist())),
+            expected=tuple(map(tuple, counts.tolist())),
         )
+        for worker, given, accuracy, confusion, counts in rows
     )
 
 

@@ -35,7 +35,7 @@ def describe_workers_of_ratings(ratings: pd.DataFrame, gold: pd.DataFrame | None
         coin, trust = _fit(answers)
         findings += [_accuracy_finding(coin), _trust_finding(trust)]
         table = _add_models(table, coin, trust)
-        figures += _draw_confusions(answers)
+        figures += _draw_confusions(coin)
     return Chapter(TITLE, tuple(findings), _tables(table, flags, "ratings"), tuple(figures))
 
 
@@ -167,14 +167,13 @@ def _draw_measures(across: WorkerMeasure, up: WorkerMeasure, flags: WorkerFlags)
     return [NamedFigure(f"workers_{across.name}_{up.name}", figure, caption)]
 
 
-def _draw_confusions(answers: pd.DataFrame) -> list[NamedFigure]:
-    fit = dawid_skene(answers, unit="unit", worker="worker", value="answer", smoothing=SMOOTHING)
-    if fit.reason:
+def _draw_confusions(coin: DawidSkene) -> list[NamedFigure]:
+    if coin.reason:
         return []
     with figure_style():
-        figure = plot_confusions(fit)
+        figure = plot_confusions(coin)
     caption = (
-        "How each worker's answers follow the probable true ones (Dawid and Skene's model), in percent of each true "
-        "value; the least accurate workers first."
+        "How each worker answers where a value is probably true (Dawid and Skene's model with one coin): true values "
+        "down, given ones across, in percent of each true value; the least accurate workers first."
     )
     return [NamedFigure("worker_confusions", figure, caption, is_aside=True)]

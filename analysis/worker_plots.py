@@ -53,12 +53,13 @@ def plot_two_measures(across: WorkerMeasure, up: WorkerMeasure, *, flagged: Coll
 def plot_confusions(fit: DawidSkene) -> Figure:
     """A square a worker, true category down, given one across, the least accurate first; at most twelve workers.
 
-    All squares are one picture in one panel: a panel each takes seconds to lay out.
+    Shares of the expected answers to each true category; a row of less than one answer is left blank. All squares are
+    one picture in one panel: a panel each takes seconds to lay out.
     """
     chosen = sorted(fit.workers, key=lambda worker: worker.accuracy)[:MOST_CONFUSIONS]
     size = len(fit.categories)
     rows = math.ceil(len(chosen) / MULTIPLES_A_ROW)
-    shape = (rows * (size + ROOM_ABOVE) + ROOM_BELOW, MULTIPLES_A_ROW * (size + ROOM_BESIDE))
+    shape = (rows * (size + ROOM_ABOVE) + ROOM_BELOW, MULTIPLES_A_ROW * (size + ROOM_BESIDE) + 1)
     figure = Figure(figsize=(WIDTH, WIDTH * shape[0] / shape[1]))
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
@@ -66,14 +67,17 @@ def plot_confusions(fit: DawidSkene) -> Figure:
     for place, worker in enumerate(chosen):
         row, column = divmod(place, MULTIPLES_A_ROW)
         top, left = row * (size + ROOM_ABOVE) + ROOM_ABOVE, column * (size + ROOM_BESIDE) + ROOM_BESIDE
-        picture[top : top + size, left : left + size] = worker.confusion
-        _write_square(axes, worker, [shorten(str(category), 6) for category in fit.categories], top, left)
+        counts = np.array(worker.expected)
+        met = counts.sum(axis=1, keepdims=True)
+        shares = np.where(met >= 1, counts / np.maximum(met, 1), np.nan)
+        picture[top : top + size, left : left + size] = shares
+        _write_square(axes, worker, shares, [shorten(str(category), 6) for category in fit.categories], top, left)
     axes.imshow(picture, cmap="Blues", vmin=0, vmax=1, aspect="equal", zorder=0)
     axes.set_axis_off()
     return figure
 
 
-def _write_square(axes: Axes, worker: WorkerErrors, names: list[str], top: int, left: int) -> None:
+def _write_square(axes: Axes, worker: WorkerErrors, shares: np.ndarray, names: list[str], top: int, left: int) -> None:
     """The worker's name and accuracy above the square, the categories beside and below it, percents in it."""
     size = len(names)
     title = f"{shorten(str(worker.worker), 16)}\n{worker.accuracy:.0%} right, n = {worker.labels}"
@@ -83,7 +87,7 @@ def _write_square(axes: Axes, worker: WorkerErrors, names: list[str], top: int, 
     for code, name in enumerate(names):
         axes.text(left - 0.7, top + code, name, ha="right", va="center", **small)
         axes.text(left + code, top + size - 0.35, name, ha="center", va="top", **small)
-    for (true, given), share in np.ndenumerate(np.array(worker.confusion)):
+    for (true, given), share in np.ndenumerate(shares):
         if share >= SMALLEST_WRITTEN and size <= MOST_WRITTEN_CATEGORIES:
             colour = "#ffffff" if share > 0.6 else "#20262e"
             axes.text(

@@ -125,6 +125,16 @@ def test_confusions_show_who_mixes_up_what() -> None:
     assert (fit.labels_frame()["label"].to_numpy() == truth).mean() > 0.97
 
 
+def test_expected_counts_are_the_answers_by_probable_truth() -> None:
+    table, _ = make_answers(units=40, categories=3)
+    fit = dawid_skene(table, **COLUMNS, model="one-coin")
+    own = table[table["worker"] == 2]
+    expected = np.zeros((3, 3))
+    for row in own.itertuples():
+        expected[:, row.answer] += fit.posterior[row.unit]
+    assert np.array(fit.workers[2].expected) == pytest.approx(expected)
+
+
 def test_smoothing_keeps_a_worker_of_one_answer_from_certainty() -> None:
     table, _ = make_answers(units=50, categories=3)
     table = pd.concat([table, pd.DataFrame({"unit": [0], "worker": [99], "answer": [0]})])
