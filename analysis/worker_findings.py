@@ -161,8 +161,8 @@ def _draw_measures(across: WorkerMeasure, up: WorkerMeasure, flags: WorkerFlags)
     with figure_style():
         figure = plot_two_measures(across, up, flagged=flags.flagged)
     caption = (
-        f"{across.label} and {up.label[:1].lower()}{up.label[1:]}, a dot a worker, with 95% intervals. Orange diamonds "
-        "are workers with a flag."
+        f"{across.label} and {up.label[:1].lower()}{up.label[1:]}, a dot a worker, larger with more answers; "
+        "lines are 95% intervals. Orange diamonds are workers with a flag."
     )
     return [NamedFigure(f"workers_{across.name}_{up.name}", figure, caption)]
 

@@ -1,7 +1,7 @@
 """Figures of workers: two measures against each other, and who takes which category for which."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,10 @@ from matplotlib.patches import Rectangle
 
 from analysis.dawid_skene import DawidSkene, WorkerErrors
 from analysis.drawing import BLUE, GRID, INK, MUTED, ORANGE, PAPER, WIDTH, new_figure, shorten
-from analysis.worker_measures import WorkerMeasure
+from analysis.worker_measures import WorkerMeasure, WorkerValue
 
 MOST_LABELS = 12
+MOST_INTERVALS = 30
 MOST_CONFUSIONS = 12
 MULTIPLES_A_ROW = 4
 ROOM_ABOVE, ROOM_BESIDE, ROOM_BELOW = 2, 1, 1  # cells around squares
@@ -23,31 +24,60 @@ MOST_WRITTEN_CATEGORIES = 6
 
 
 def plot_two_measures(across: WorkerMeasure, up: WorkerMeasure, *, flagged: Collection[Any] = ()) -> Figure:
-    """A dot a worker with the intervals of both measures; the flagged are diamonds with their names."""
+    """A dot a worker, larger with more answers; the flagged are diamonds with their names.
+
+    Of a small crowd all have the intervals of both measures, of a large one the flagged alone.
+    """
     figure, (axes,) = new_figure(9)
     axes.grid(True, axis="both")
     vertical = {value.worker: value for value in up.values}
+    pairs = [(value, vertical[value.worker]) for value in across.values if value.worker in vertical]
+    pairs = [pair for pair in pairs if np.isfinite([pair[0].estimate, pair[1].estimate]).all()]
+    most = max([other.count for _, other in pairs], default=1)
+    middle = np.median([value.estimate for value, _ in pairs]) if pairs else 0.0
+    is_small = len(pairs) <= MOST_INTERVALS
     named = 0
-    for value in across.values:
-        other = vertical.get(value.worker)
-        if other is None or not np.isfinite([value.estimate, other.estimate]).all():
-            continue
+    for value, other in pairs:
         is_flagged = value.worker in flagged
-        colour = ORANGE if is_flagged else BLUE
-        axes.hlines(other.estimate, value.low, value.high, color=colour, linewidth=1, alpha=0.45)
-        axes.vlines(value.estimate, other.low, other.high, color=colour, linewidth=1, alpha=0.45)
+        if is_flagged or is_small:
+            _draw_cross(axes, value, other, ORANGE if is_flagged else BLUE)
         axes.plot(
-            value.estimate, other.estimate, "D" if is_flagged else "o", color=colour, markersize=7,
-            markeredgecolor=INK if is_flagged else PAPER, zorder=3,
+            value.estimate, other.estimate, "D" if is_flagged else "o", color=ORANGE if is_flagged else BLUE,
+            markersize=4 + 6 * math.sqrt(other.count / most), markeredgecolor=INK if is_flagged else PAPER, zorder=3,
         )  # fmt: skip
         if is_flagged and named < MOST_LABELS:
             named += 1
-            name = shorten(str(value.worker), 18)
-            axes.annotate(name, (value.estimate, other.estimate), (7, 5), textcoords="offset points", fontsize=9)
+            _name_dot(
+                axes, shorten(str(value.worker), 18), value.estimate, other.estimate, is_left=value.estimate < middle
+            )
+    if pairs:
+        axes.set_xlim(_limits([value for value, _ in pairs], with_intervals=is_small))
+        axes.set_ylim(_limits([other for _, other in pairs], with_intervals=is_small))
     axes.set_xlabel(across.label.lower())
     axes.set_ylabel(up.label.lower())
     axes.tick_params(axis="y", labelcolor=MUTED, labelsize=9.5)
     return figure
+
+
+def _draw_cross(axes: Axes, across: WorkerValue, up: WorkerValue, colour: str) -> None:
+    axes.hlines(up.estimate, across.low, across.high, color=colour, linewidth=1, alpha=0.45)
+    axes.vlines(across.estimate, up.low, up.high, color=colour, linewidth=1, alpha=0.45)
+
+
+def _name_dot(axes: Axes, name: str, x: float, y: float, *, is_left: bool) -> None:
+    side = "right" if is_left else "left"
+    axes.annotate(name, (x, y), (-8 if is_left else 8, 5), textcoords="offset points", fontsize=9, ha=side)
+
+
+def _limits(values: Sequence[WorkerValue], *, with_intervals: bool) -> tuple[float, float]:
+    """Room for the dots and most intervals; one of two answers, which may be endless, runs out of the picture."""
+    estimates = [value.estimate for value in values]
+    low, high = min(estimates), max(estimates)
+    ends = np.array([(value.low, value.high) for value in values if np.isfinite([value.low, value.high]).all()])
+    if with_intervals and len(ends):
+        low, high = min(low, np.quantile(ends[:, 0], 0.1)), max(high, np.quantile(ends[:, 1], 0.9))
+    margin = 0.08 * (high - low) or 0.5
+    return float(low - margin), float(high + margin)
 
 
 def plot_confusions(fit: DawidSkene) -> Figure:
