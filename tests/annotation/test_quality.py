@@ -1,5 +1,7 @@
 """Agreement and workers on the requester's page: the report's numbers, who sees them, how fresh they are."""
 
+import io
+import json
 import random
 import sys
 from collections.abc import Callable
@@ -74,6 +76,10 @@ def test_ratings_give_the_numbers_of_the_report(make_campaign: MakeCampaign, tmp
         alpha = krippendorff_alpha(rated, unit="hit", rater="worker", value="value", level="ordinal")
         assert (agreement.alpha, agreement.units) == (pytest.approx(alpha.estimate), alpha.units_used)
     assert {agreement.question for agreement in found.agreements} == {"quality", "fluency"}
+    output = io.StringIO()
+    call_command("campaign_status", campaign.name, json=True, stdout=output)
+    status = json.loads(output.getvalue())["agreement"]
+    assert status == {entry.question: {"level": "ordinal", "alpha": entry.alpha} for entry in found.agreements}
     measures = measure_raters(prepare_ratings(table))
     expected = {
         name: {value.worker: value.estimate for value in measures[name].values} for name in ("severity", "agreement")
