@@ -14,8 +14,11 @@ from analysis.bias_findings import describe_length_bias, describe_position_bias
 from analysis.comparison_findings import describe_matchup, draw_win_rates, tabulate_wins
 from analysis.drawing import save_figure
 from analysis.findings import Chapter, Finding
+from analysis.gold import join_expected
 from analysis.judgments_page import build_page
 from analysis.matchups import add_votes, are_sides_known, split_matchups
+from analysis.metric_findings import describe_metrics_of_ratings, describe_metrics_of_votes
+from analysis.metric_scores import Scores
 from analysis.plan_findings import PlanOptions, describe_plan, pilots_of
 from analysis.power import SIMULATIONS
 from analysis.preferences import FLIPS
@@ -25,6 +28,7 @@ from analysis.report import write_report
 from analysis.resampling import DRAWS
 from analysis.results import format_interval, format_number, format_p, latex_table
 from analysis.strength_findings import describe_strengths, tabulate_win_rates
+from analysis.worker_findings import describe_workers_of_ratings, describe_workers_of_votes
 from annotation.errors import InputError
 from annotation.run_folders import plain, write_json
 
@@ -43,6 +47,7 @@ class Options:
     """`include`: kinds of rows beyond unexcluded work, and "excluded" for excluded rows.
 
     `smallest_difference`: what a next study of ratings is to find, in points; None for the largest one that was found.
+    `metrics`: those of the scores that are used, if not all.
     """
 
     seed: int = 0
@@ -50,6 +55,7 @@ class Options:
     flips: int = FLIPS
     include: tuple[str, ...] = ()
     smallest_difference: float | None = None
+    metrics: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -91,11 +97,14 @@ def analyze_judgments(
     manifest: Mapping[str, Any],
     options: Options,
     left_out: pd.DataFrame | None = None,
+    scores: Scores | None = None,
+    gold: pd.DataFrame | None = None,
 ) -> JudgmentAnalysis:
     """The analyses that fit the tables; InputError if there is nothing to analyse.
 
     Of rankings the comparisons are those that follow from them, as an export has them. left_out: rows (row, reason)
-    that could not be read; they are counted with those that do not count.
+    that could not be read; they are counted with those that do not count. scores: of metrics, to set beside people.
+    gold: expected answers, as `join_expected` takes them.
     """
     chapters: list[Chapter] = []
     counts: dict[str, Any] = {}
@@ -103,7 +112,9 @@ def analyze_judgments(
     not_used = [unread]
     if ratings is not None:
         selection = _select(ratings, RATING_COLUMNS, "ratings", options)
-        chapters += describe_ratings(selection.rows, manifest, options)
+        chapters += describe_ratings(selection.rows, manifest, options, scores)
+        known = None if gold is None else join_expected(ratings, gold, answer="value")
+        chapters.append(describe_workers_of_ratings(selection.rows, known))
         counts["ratings"] = _count(selection, unread, ["item", "system", "hit", "worker"])
         not_used.append(selection.left_out)
     if rankings is not None:
@@ -115,7 +126,9 @@ def analyze_judgments(
         selection = _select(comparisons, COMPARISON_COLUMNS, "comparisons", options)
         repeated = select_rows(comparisons, {*options.include, "repeat"}).rows
         place = "left" if rankings is None else "first-shown"
-        chapters += describe_comparisons(selection.rows, options, repeated=repeated, place=place)
+        chapters += describe_comparisons(selection.rows, options, repeated=repeated, place=place, scores=scores)
+        known = None if gold is None else join_expected(comparisons, gold, answer="choice")
+        chapters.append(describe_workers_of_votes(selection.rows, known))
         counts["comparisons"] = _count(selection, unread, ["item", "pair", "worker"])
         not_used.append(selection.left_out)
     if not chapters:
@@ -148,7 +161,9 @@ def _count_reasons(left_out: pd.DataFrame) -> dict[str, int]:
     return left_out["reason"].value_counts().sort_index().to_dict()
 
 
-def describe_ratings(ratings: pd.DataFrame, manifest: Mapping[str, Any], options: Options) -> list[Chapter]:
+def describe_ratings(
+    ratings: pd.DataFrame, manifest: Mapping[str, Any], options: Options, scores: Scores | None = None
+) -> list[Chapter]:
     """A chapter a question, in the campaign's order, and one figure of agreement over all of them."""
     texts = {question["name"]: question.get("text", "") for question in manifest.get("questions", [])}
     names = sorted(ratings["question"].unique())
@@ -163,11 +178,16 @@ def describe_ratings(ratings: pd.DataFrame, manifest: Mapping[str, Any], options
         difference=options.smallest_difference, simulations=min(options.draws, SIMULATIONS), seed=options.seed
     )
     next_study = describe_plan(pilots_of(chapters), plan)
-    return [Chapter("Agreement", (), {}, (draw_agreement(chapters),)), *chapters, next_study]
+    chapters = [Chapter("Agreement", (), {}, (draw_agreement(chapters),)), *chapters]
+    if scores is not None:
+        chapters += describe_metrics_of_ratings(
+            ratings, scores, questions=asked, seed=options.seed, draws=options.draws
+        )
+    return [*chapters, next_study]
 
 
 def describe_comparisons(
-    comparisons: pd.DataFrame, options: Options, *, repeated: pd.DataFrame, place: str
+    comparisons: pd.DataFrame, options: Options, *, repeated: pd.DataFrame, place: str, scores: Scores | None = None
 ) -> list[Chapter]:
     """Win rates over all matchups, the strengths of several systems, a chapter a matchup, and what else draws votes.
 
@@ -185,8 +205,10 @@ def describe_comparisons(
     chapters = [describe_matchup(matchup, flips=options.flips, **random) for matchup in matchups]
     if are_sides_known(comparisons):
         chapters.append(describe_position_bias(add_votes(comparisons), add_votes(repeated), place=place, **random))
-    length = describe_length_bias(votes, matchups, **random)
-    return [overview, *describe_strengths(votes, **random), *chapters, *length]
+    chapters += describe_length_bias(votes, matchups, **random)
+    if scores is not None:
+        chapters += describe_metrics_of_votes(comparisons, scores, **random)
+    return [overview, *describe_strengths(votes, **random), *chapters]
 
 
 def write_analysis(analysis: JudgmentAnalysis, folder: Path) -> dict[str, Any]:

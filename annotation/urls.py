@@ -30,6 +30,7 @@ urlpatterns = [
     path("requester/login/", LoginView.as_view(template_name="annotation/login.html"), name="login"),
     path("requester/logout/", LogoutView.as_view(), name="logout"),
     path("requester/c/<slug:campaign_name>/", requester.campaign, name="campaign"),
+    path("requester/c/<slug:campaign_name>/quality/", requester.quality, name="quality"),
     path("admin/", admin.site.urls),
 ]
 

@@ -49,6 +49,18 @@ def campaign(request: HttpRequest, campaign_name: str) -> HttpResponse:
 
 @never_cache
 @require_GET
+@login_required
+@staff_only
+def quality(request: HttpRequest, campaign_name: str) -> HttpResponse:
+    """Agreement so far, and how each worker judges."""
+    from annotation.quality import recent_quality  # pandas and scipy, which no other page needs, take a second to load
+
+    found = get_object_or_404(Campaign, name=campaign_name)
+    return render(request, "annotation/quality.html", {"campaign": found, "quality": recent_quality(found)})
+
+
+@never_cache
+@require_GET
 def enter(request: HttpRequest, ticket: str) -> HttpResponse:
     """The link that `manage.py serve` prints signs its reader in."""
     user = requester_of_ticket(ticket)

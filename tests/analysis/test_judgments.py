@@ -67,7 +67,7 @@ def test_ratings_give_every_statistic_with_its_figures(rated: Path, tmp_path: Pa
     figures = {path.name for path in (output / "figures").iterdir()}
     kinds = ("ratings", "pairs", "tukey", "effects", "assumptions", "mixed", "power")
     names = [f"{question}_{kind}" for question in ("quality", "fluency") for kind in kinds]
-    names += ["agreement", "variance_shares"]
+    names += ["agreement", "variance_shares", "workers_severity_agreement", "worker_confusions"]
     assert figures == {f"{name}.{suffix}" for name in names for suffix in ("svg", "png")}
     page = (output / "report.html").read_text()
     assert page.count("<svg") == len(names)

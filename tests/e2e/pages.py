@@ -150,6 +150,8 @@ def requester_pages(visit: Visit) -> NamedPages:
         yield f"campaign-{campaign}", page
     page.click("summary")
     yield "campaign-with-guide", page
+    page.goto("/requester/c/reviewed/quality/")
+    yield "quality", page
     page.close()
 
 

@@ -22,6 +22,7 @@ from analysis.judgment_tables import (
     votes_of_table,
 )
 from analysis.judgments import INCLUDABLE, Options, analyze_judgments, write_analysis
+from analysis.management.score_files import load_scores, load_table
 from annotation.errors import InputError
 from annotation.management.command import PipelineCommand
 from annotation.records import (
@@ -47,6 +48,15 @@ class Command(PipelineCommand):
         parser.add_argument(
             "export", type=Path, help="a folder made by export_judgments, or a table: .csv, .tsv, .jsonl or .parquet"
         )
+        parser.add_argument(
+            "--scores", type=Path, help="CSV, JSON lines or Parquet: item and system, or completion, and metrics"
+        )
+        parser.add_argument(
+            "--metric", action="append", default=[], help="use this column of --scores alone; may be repeated"
+        )
+        parser.add_argument(
+            "--gold", type=Path, help="CSV, JSON lines or Parquet: hit, item or pair, question, and the expected answer"
+        )
         parser.add_argument("--output", type=Path, required=True, help="the folder to write; it must not exist")
         parser.add_argument("--seed", type=int, default=Options().seed, help="seed of bootstrap and sign flips")
         parser.add_argument("--draws", type=int, default=Options().draws, help="bootstrap draws")
@@ -63,6 +73,7 @@ class Command(PipelineCommand):
 
     def run(self, options: dict[str, Any]) -> Mapping[str, Any]:
         export, output = options["export"], options["output"]
+        score_file, gold_file = options["scores"], options["gold"]
         if options["draws"] < 1:
             raise InputError(f"--draws {options['draws']}: expected at least 1.")
         difference = options["smallest_difference"]
@@ -73,11 +84,17 @@ class Command(PipelineCommand):
             draws=options["draws"],
             include=tuple(sorted(set(options["include"]))),
             smallest_difference=difference,
+            metrics=tuple(options["metric"]),
         )
+        if options["metric"] and not score_file:
+            raise InputError(f"--metric {options['metric'][0]}: expected --scores FILE with that column beside it.")
         judgments = _read_table(export, options) if export.suffix in READERS else _read_export(export, options)
         if difference is not None and judgments["ratings"] is None:
             raise InputError(f"--smallest-difference {difference:g}: there are no ratings to plan by.")
-        with open_run(output, config=chosen, inputs=[export], seed=chosen.seed) as run:
+        judgments["scores"] = load_scores(score_file, chosen.metrics) if score_file else None
+        judgments["gold"] = load_table(gold_file) if gold_file else None
+        inputs = [export, *filter(None, [score_file, gold_file])]
+        with open_run(output, config=chosen, inputs=inputs, seed=chosen.seed) as run:
             analysis = analyze_judgments(**judgments, options=chosen)
             summary = write_analysis(analysis, run.path)
             run.write_summary(summary)
