@@ -23,7 +23,11 @@ def test_it_equals_r(design: str) -> None:
     assert anova.means == pytest.approx(expected["means"], rel=1e-8)
     product = anova.statistic * anova.df_between
     assert anova.partial_eta_squared == pytest.approx(product / (product + anova.df_error))
-    assert anova.low < anova.partial_eta_squared < anova.high
+    # The upper end leaves 2.5 % of F below, as a share of lambda in lambda + df1 + df2 + 1.
+    noncentrality = (anova.df_between + anova.df_error + 1) * anova.high / (1 - anova.high)
+    found = stats.ncf.cdf(anova.statistic, anova.df_between, anova.df_error, noncentrality)
+    assert found == pytest.approx(0.025, abs=1e-6)
+    assert 0 <= anova.low < anova.partial_eta_squared < anova.high
 
 
 @pytest.mark.parametrize("design", ["complete", "incomplete"])
