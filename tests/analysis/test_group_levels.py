@@ -46,6 +46,19 @@ def test_where_nothing_differs_tests_within_items_keep_their_level_and_anova_of_
     assert found["anova of ratings"] > 0.05 + 2 * THREE_ERRORS
 
 
+def test_one_noisy_system_makes_the_plain_f_test_bold_and_not_the_corrected_one() -> None:
+    generator = np.random.default_rng(6)
+    corrected, plain = 0, 0
+    for _ in range(STUDIES):
+        table = crossed(generator, raters=1, item_spread=1.0, cell_spread=0.0)
+        table.loc[table["system"] == 4, "value"] += 4 * generator.normal(size=20)
+        anova = blocked_anova(table, **WITHIN)
+        corrected += anova.p_value <= 0.05
+        plain += anova.p_uncorrected <= 0.05
+    assert abs(corrected / STUDIES - 0.05) <= THREE_ERRORS
+    assert plain / STUDIES > 0.05 + THREE_ERRORS
+
+
 def test_a_difference_is_seen_best_within_items() -> None:
     """The same with items that differ much: item means without blocks see least."""
     found = rejections(np.random.default_rng(3), studies=150, item_spread=1.5, cell_spread=0.5, gain=0.15)
