@@ -20,6 +20,7 @@ from analysis.pair_differences import PairwiseTest, compare_by_range, pair_place
 from analysis.resampling import CONFIDENCE, Floats
 from analysis.results import NAN, Result, format_interval, format_number, format_p
 
+METHOD = "ANOVA of item means, items as blocks"
 COMPLETE_ITEMS_PER_SYSTEM = 2  # with fewer, epsilon comes out far too low
 UNEVEN = 0.75  # E. R. Girden (1992): below it spreads are unlike enough to matter
 
@@ -52,7 +53,7 @@ class BlockedAnova(Result):
     dropped: int
     confidence: float = CONFIDENCE
     reason: str = ""
-    method: str = "ANOVA of item means, items as blocks"
+    method: str = METHOD
     warnings: tuple[str, ...] = ()
 
     @property
@@ -174,6 +175,7 @@ def blocked_anova(
         means=tuple(fit.means.tolist()),
         confidence=confidence,
         reason=fit.reason,
+        method=METHOD if np.isnan(epsilon) else f"{METHOD}; p with Greenhouse and Geisser's correction",
         warnings=_warn(counts, is_corrected=not (is_defined and np.isnan(epsilon))),
         **counts,
     )

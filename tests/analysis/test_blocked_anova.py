@@ -98,6 +98,7 @@ def test_where_too_few_items_have_every_system_p_is_not_corrected_and_says_so() 
         lacking = blocked_anova(table[(table["item"] < complete) | (table["system"] != table["item"] % 4)], **WITHIN)
         is_enough = complete >= 8
         assert np.isfinite(lacking.epsilon) == is_enough
+        assert ("Greenhouse" in lacking.method) == is_enough
         assert (lacking.p_value == lacking.p_uncorrected) == (not is_enough)
         assert any("too few items have every system" in warning for warning in lacking.warnings) == (not is_enough)
     # All of few items is all that there is.
