@@ -20,14 +20,18 @@ from analysis.pair_differences import PairwiseTest, compare_by_range, pair_place
 from analysis.resampling import CONFIDENCE, Floats
 from analysis.results import NAN, Result, format_interval, format_number, format_p
 
+METHOD = "ANOVA of item means, items as blocks"
+COMPLETE_ITEMS_PER_SYSTEM = 2  # with fewer, epsilon comes out far too low
+UNEVEN = 0.75  # E. R. Girden (1992): below it spreads are unlike enough to matter
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BlockedAnova(Result):
     """F of systems beside items. `means` are adjusted: as if every system had every used item.
 
     `partial_eta_squared` is the systems' share of what items leave, [low, high] its interval by the noncentral F.
-    `epsilon` (1: errors of all pairs spread alike) and `p_corrected` are Greenhouse and Geisser's, from the items
-    that have every system. `items_dropped` have one system only.
+    `p_value` is corrected for differences that spread unlike each other by Greenhouse and Geisser's `epsilon` (1: all
+    alike), where it can be estimated; `p_uncorrected` is not. `items_dropped` have one system only.
     """
 
     statistic: float
@@ -36,7 +40,7 @@ class BlockedAnova(Result):
     low: float
     high: float
     epsilon: float
-    p_corrected: float
+    p_uncorrected: float
     df_between: int
     df_error: int
     mean_square_error: float
@@ -49,7 +53,7 @@ class BlockedAnova(Result):
     dropped: int
     confidence: float = CONFIDENCE
     reason: str = ""
-    method: str = "ANOVA of item means, items as blocks"
+    method: str = METHOD
     warnings: tuple[str, ...] = ()
 
     @property
@@ -62,8 +66,8 @@ class BlockedAnova(Result):
             return f"The systems cannot be compared within items by ANOVA: {self.reason}."
         return (
             f"Compared within items, the systems {verdict(self.p_value)}: F({self.df_between}, {self.df_error}) = "
-            f"{format_number(self.statistic, 2)}, {format_p(self.p_value)}, partial eta squared "
-            f"{format_number(self.partial_eta_squared)} {format_interval(self.low, self.high)}, "
+            f"{format_number(self.statistic, 2)}, epsilon {format_number(self.epsilon, 2)}, {format_p(self.p_value)}, "
+            f"partial eta squared {format_number(self.partial_eta_squared)} {format_interval(self.low, self.high)}, "
             f"{self.items_used} items."
         )
 
@@ -143,23 +147,27 @@ def _why_no_fit(fit: BlockFit, cells: ItemMeans) -> str:
 def blocked_anova(
     table: pd.DataFrame, *, block: str, group: str, value: str, confidence: float = CONFIDENCE
 ) -> BlockedAnova:
-    """F test that all groups (systems) have one mean, on the means of each block (item) and group."""
+    """F test that all groups (systems) have one mean, on the means of each block (item) and group.
+
+    Both degrees of freedom are multiplied by epsilon for `p_value`: one system with noisy means is enough to double the
+    errors of the plain F test.
+    """
     cells = item_means(table, block=block, group=group, value=value)
     fit = fit_blocks(cells)
     is_defined, df_between, df_error = not fit.reason, len(cells.groups) - 1, fit.df_error
     statistic = fit.explained / df_between / fit.mean_square_error if is_defined else NAN
     low, high = explained_share_interval(statistic, df_between, df_error, df_between + df_error + 1, confidence)
-    epsilon = greenhouse_geisser(cells.means[cells.is_complete]) if is_defined else NAN
-    p_value, p_corrected = (float(stats.f.sf(statistic, k * df_between, k * df_error)) for k in (1.0, epsilon))
+    epsilon = _estimate_epsilon(cells) if is_defined else NAN
+    factor = 1.0 if np.isnan(epsilon) else epsilon
     counts = _counts(cells, fit)
     return BlockedAnova(
         statistic=statistic,
-        p_value=p_value,
+        p_value=float(stats.f.sf(statistic, factor * df_between, factor * df_error)),
         partial_eta_squared=fit.explained / (fit.explained + fit.unexplained) if is_defined else NAN,
         low=low,
         high=high,
         epsilon=epsilon,
-        p_corrected=p_corrected,
+        p_uncorrected=float(stats.f.sf(statistic, df_between, df_error)),
         df_between=df_between,
         df_error=df_error,
         mean_square_error=fit.mean_square_error,
@@ -167,7 +175,8 @@ def blocked_anova(
         means=tuple(fit.means.tolist()),
         confidence=confidence,
         reason=fit.reason,
-        warnings=_warn(p_value, p_corrected, epsilon, counts),
+        method=METHOD if np.isnan(epsilon) else f"{METHOD}; p with Greenhouse and Geisser's correction",
+        warnings=_warn(counts, is_corrected=not (is_defined and np.isnan(epsilon))),
         **counts,
     )
 
@@ -184,18 +193,25 @@ def _counts(cells: ItemMeans, fit: BlockFit) -> dict[str, Any]:
     }
 
 
-def _warn(p_value: float, p_corrected: float, epsilon: float, counts: dict[str, Any]) -> tuple[str, ...]:
+def _warn(counts: dict[str, Any], *, is_corrected: bool) -> tuple[str, ...]:
     warnings = []
     if counts["items_dropped"]:
         warnings.append(f"{counts['items_dropped']} items have one system only and were left out")
     if counts["cells_missing"]:
         warnings.append(f"{counts['cells_missing']} means of an item and a system are missing")
-    if p_value <= 1 - CONFIDENCE < p_corrected:
-        corrected = f"{format_p(p_corrected)}, epsilon {epsilon:.2f}"
-        warnings.append(
-            f"some differences of systems spread more than others; corrected (Greenhouse-Geisser) {corrected}"
-        )
+    if not is_corrected:
+        warnings.append("p within items takes all differences to spread alike: too few items have every system to tell")
     return tuple(warnings)
+
+
+def _estimate_epsilon(cells: ItemMeans) -> float:
+    """Epsilon from the items that have every system; NaN where some lack one and the others are too few."""
+    is_complete = cells.is_complete
+    can_be_compared = (cells.counts > 0).sum(axis=1) > 1
+    enough = COMPLETE_ITEMS_PER_SYSTEM * len(cells.groups)
+    if is_complete.sum() < can_be_compared.sum() and is_complete.sum() < enough:
+        return NAN
+    return greenhouse_geisser(cells.means[is_complete])
 
 
 def greenhouse_geisser(means: Floats) -> float:
@@ -217,7 +233,8 @@ def blocked_tukey(
 ) -> PairwiseTest:
     """Every pair of adjusted means against the studentised range, on the error that items and systems leave.
 
-    With missing cells the errors of pairs differ, and the range is Kramer's approximation.
+    With missing cells the errors of pairs differ, and the range is Kramer's approximation. All pairs have one error:
+    where differences spread very unlike each other (epsilon below .75), a warning says so.
     """
     cells = item_means(table, block=block, group=group, value=value)
     fit = fit_blocks(cells)
@@ -241,4 +258,14 @@ def blocked_tukey(
         confidence=confidence,
         method="Tukey's range on item means, items as blocks",
         reason=fit.reason,
+        warnings=() if fit.reason else _warn_of_pairs(_estimate_epsilon(cells)),
+    )
+
+
+def _warn_of_pairs(epsilon: float) -> tuple[str, ...]:
+    if not epsilon < UNEVEN:
+        return ()
+    return (
+        f"differences of systems spread unlike each other (epsilon {epsilon:.2f}): pairs with a noisy system are "
+        "judged too boldly within items",
     )

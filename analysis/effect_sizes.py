@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import sparse, special
 
 from analysis.groups import ROUNDING
+from analysis.item_means import comparable
 from analysis.pair_differences import pair_places
 from analysis.resampling import (
     CONFIDENCE,
@@ -145,7 +146,8 @@ def _count(table: pd.DataFrame, group: str, value: str, cluster: str | None) -> 
     is_used = np.isfinite(read)
     group_codes, names = codes(table.loc[is_used, group])
     cluster_of_row, clusters = cluster_codes(table[is_used], cluster)
-    distinct, value_codes = np.unique(read[is_used], return_inverse=True)
+    # None of these effect sizes depends on the scale.
+    distinct, value_codes = np.unique(comparable(read[is_used]), return_inverse=True)
     cells = sparse.coo_array(
         (np.ones(len(value_codes)), (cluster_of_row, group_codes * len(distinct) + value_codes)),
         shape=(clusters, len(names) * len(distinct)),

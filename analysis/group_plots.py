@@ -20,7 +20,7 @@ MOST_POINTS = 400  # more than the eye tells apart
 
 def plot_assumptions(residuals: Mapping[str, Floats]) -> Figure:
     """Left a QQ plot of all residuals, right a box for each group: its middle half, whiskers over 95 % of it."""
-    figure, (quantiles, spread) = new_figure(max(6, len(residuals) + 1), widths=(1, 1.15))
+    figure, (quantiles, spread) = new_figure(max(6, len(residuals) + 1), widths=(1, 1.05))
     _plot_quantiles(quantiles, np.concatenate(list(residuals.values())))
     boxes = [
         {
@@ -42,7 +42,7 @@ def plot_assumptions(residuals: Mapping[str, Floats]) -> Figure:
         capprops={"color": BLUE, "linewidth": 1.2},
     )
     spread.axvline(0, color=MUTED, linewidth=1, zorder=0.8)
-    name_rows(spread, [shorten(name, 20) for name in residuals])
+    name_rows(spread, [shorten(name, 28) for name in residuals])
     spread.set_xlabel("residual")
     deviations = [part.std(ddof=1) if len(part) > 1 else np.nan for part in residuals.values()]
     write_right(spread, [f"sd {format_number(float(deviation), 2)}" for deviation in deviations])

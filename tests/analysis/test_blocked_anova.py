@@ -17,13 +17,17 @@ from tests.analysis.group_tables import WITHIN, by_r, crossed
 def test_it_equals_r(design: str) -> None:
     expected = by_r("within", design)
     anova = blocked_anova(pd.DataFrame(expected["data"]), **WITHIN)
-    assert [anova.statistic, anova.p_value] == pytest.approx([expected["f"], expected["p"]], rel=1e-8)
+    assert [anova.statistic, anova.p_uncorrected] == pytest.approx([expected["f"], expected["p"]], rel=1e-8)
     assert anova.df_error == expected["df_error"]
     assert anova.mean_square_error == pytest.approx(expected["mean_square"], rel=1e-8)
     assert anova.means == pytest.approx(expected["means"], rel=1e-8)
     product = anova.statistic * anova.df_between
     assert anova.partial_eta_squared == pytest.approx(product / (product + anova.df_error))
-    assert anova.low < anova.partial_eta_squared < anova.high
+    # The upper end leaves 2.5 % of F below, as a share of lambda in lambda + df1 + df2 + 1.
+    noncentrality = (anova.df_between + anova.df_error + 1) * anova.high / (1 - anova.high)
+    found = stats.ncf.cdf(anova.statistic, anova.df_between, anova.df_error, noncentrality)
+    assert found == pytest.approx(0.025, abs=1e-6)
+    assert 0 <= anova.low < anova.partial_eta_squared < anova.high
 
 
 @pytest.mark.parametrize("design", ["complete", "incomplete"])
@@ -57,7 +61,7 @@ def test_greenhouse_geisser_equals_r() -> None:
     expected = by_r("within", "greenhouse_geisser")
     anova = blocked_anova(pd.DataFrame(by_r("within", "complete", "data")), **WITHIN)
     assert anova.epsilon == pytest.approx(expected["epsilon"], abs=5e-5)  # R prints four decimals
-    assert anova.p_corrected == pytest.approx(expected["p"], rel=1e-8)
+    assert anova.p_value == pytest.approx(expected["p"], rel=1e-8)
 
 
 def test_epsilon_is_1_where_differences_spread_alike_and_at_its_least_where_one_system_does_all() -> None:
@@ -71,7 +75,7 @@ def test_epsilon_is_1_where_differences_spread_alike_and_at_its_least_where_one_
     assert math.isnan(greenhouse_geisser(alone[:1]))
 
 
-def test_a_verdict_that_hangs_on_equal_spreads_says_so() -> None:
+def test_a_verdict_that_hangs_on_equal_spreads_is_not_given() -> None:
     table = pd.DataFrame(
         {
             "item": np.repeat(np.arange(6), 3),
@@ -79,9 +83,27 @@ def test_a_verdict_that_hangs_on_equal_spreads_says_so() -> None:
             "value": [1, 1.1, 2, 1, 0.9, 5, 2, 2.1, 3, 2, 2, 1.9, 3, 2.9, 7, 1, 1.1, 1.4],
         }
     )
-    anova = blocked_anova(table, **WITHIN)
-    assert anova.p_value <= 0.05 < anova.p_corrected
-    assert any("Greenhouse-Geisser" in warning for warning in anova.warnings)
+    anova, pairs = blocked_anova(table, **WITHIN), blocked_tukey(table, **WITHIN)
+    assert anova.p_uncorrected <= 0.05 < anova.p_value
+    assert "do not differ significantly" in anova.reading
+    assert f"epsilon {anova.epsilon:.2f}" in anova.reading
+    assert f"(epsilon {anova.epsilon:.2f}): pairs with a noisy system are judged too boldly" in pairs.warnings[0]
+
+
+def test_where_too_few_items_have_every_system_p_is_not_corrected_and_says_so() -> None:
+    table = crossed(np.random.default_rng(3), items=12, systems=4)
+    whole = blocked_anova(table, **WITHIN)
+    assert whole.epsilon < 1
+    for complete in (7, 8):
+        lacking = blocked_anova(table[(table["item"] < complete) | (table["system"] != table["item"] % 4)], **WITHIN)
+        is_enough = complete >= 8
+        assert np.isfinite(lacking.epsilon) == is_enough
+        assert ("Greenhouse" in lacking.method) == is_enough
+        assert (lacking.p_value == lacking.p_uncorrected) == (not is_enough)
+        assert any("too few items have every system" in warning for warning in lacking.warnings) == (not is_enough)
+    # All of few items is all that there is.
+    few = blocked_anova(table[table["item"] < 3], **WITHIN)
+    assert np.isfinite(few.epsilon)
 
 
 def test_of_two_systems_it_is_the_paired_t_test() -> None:
@@ -93,7 +115,7 @@ def test_of_two_systems_it_is_the_paired_t_test() -> None:
     assert anova.statistic == pytest.approx(other.statistic**2)
     assert [anova.p_value, pair.p_value] == pytest.approx([other.pvalue] * 2)
     assert [pair.low, pair.high] == pytest.approx(list(other.confidence_interval()))
-    assert anova.p_corrected == pytest.approx(anova.p_value)
+    assert anova.epsilon == pytest.approx(1)
 
 
 def test_raters_are_averaged_within_an_item_and_a_system() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.anova import anova_one_way
-from analysis.effect_sizes import epsilon_squared, eta_squared, hedges_correction, pair_effects
+from analysis.effect_sizes import epsilon_squared, eta_squared, hedges_correction, pair_effects, share_interval
 from analysis.friedman import friedman_test
 from analysis.kruskal_wallis import kruskal_wallis
 from tests.analysis.group_tables import ALONE, WITHIN, crossed, random_groups, split
@@ -90,6 +90,15 @@ def test_items_that_are_copied_do_not_narrow_the_interval() -> None:
     assert width["wide"] == pytest.approx(width["single"], rel=0.15)
 
 
+def test_an_interval_of_a_share_is_moved_by_twice_what_draws_lie_above_it_and_stays_within_0_and_1() -> None:
+    drawn = np.linspace(0.2, 0.4, 1001)  # percentiles .205 and .395, mean .3
+    interval = share_interval(0.28, drawn)
+    assert [interval.low, interval.high] == pytest.approx([0.205 - 0.04, 0.395 - 0.04])
+    low = share_interval(0.1, drawn)
+    assert (low.low, low.high) == (0, 0)
+    assert math.isnan(share_interval(0.1, np.array([np.nan])).low)
+
+
 def test_a_share_of_nothing_has_0_in_its_interval() -> None:
     generator = np.random.default_rng(7)
     studies = 60
@@ -142,6 +151,8 @@ def test_what_is_not_defined_is_nan_with_the_reason() -> None:
     assert math.isnan(pair.hedges_g_low)
     assert pair.cliffs_delta == 1
     assert pair.reason == "neither group has a spread"
+    rounded = pd.DataFrame({"system": list("abc") * 7, "value": [1.1, 2.3, 3.7] * 7})
+    assert all(pair.reason for pair in pair_effects(rounded, seed=0, draws=10, **ALONE).pairs)
     beside = pd.concat([constant, pd.DataFrame({"system": "c", "value": [1, 2.0]})])
     written = [
         text.get_text() for text in pair_effects(beside, seed=0, draws=10, **ALONE).plot().findobj(mpl.text.Text)

@@ -65,6 +65,13 @@ def test_what_is_not_defined_is_nan_with_the_reason() -> None:
         assert all(math.isnan(pair.p_value) for pair in dunn.pairs)
 
 
+def test_values_that_differ_by_rounding_are_ties() -> None:
+    table = pd.DataFrame({"system": list("aabb"), "value": [0.1 + 0.2, 0.5, 0.3, 0.6]})
+    plain = table.assign(value=[0.3, 0.5, 0.3, 0.6])
+    one, other = (kruskal_wallis(rows, draws=50, **ALONE) for rows in (table, plain))
+    assert (one.statistic, one.low, one.high) == (other.statistic, other.low, other.high)
+
+
 def test_its_effect_has_an_interval_from_items() -> None:
     table = pd.DataFrame({"system": list("ab") * 30, "value": np.arange(60) % 7, "item": np.repeat(np.arange(30), 2)})
     kruskal = kruskal_wallis(table, cluster="item", seed=4, draws=200, **ALONE)
