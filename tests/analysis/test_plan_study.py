@@ -61,6 +61,7 @@ def test_an_analysis_is_planned_by_its_own_variances_and_workers(analysis: Path,
     assert finding["subject"] == "quality"
     assert finding["estimate"] == items_needed(study, raters=3)
     assert {power["items"] for power in finding["details"]["grid"]} == {20, 60}
+    assert finding["details"]["workers"] == model["details"]["workers"] == 12
     assert finding["used"] == model["used"]
     inputs = json.loads((tmp_path / "plan" / "inputs.json").read_text())
     assert [Path(entry["path"]).name for entry in inputs] == ["results.json"]
