@@ -21,6 +21,7 @@ CONVERGED = 1e-4  # largest slope of the deviance left, per unit of log ratio
 DISAGREEMENT = 1e-3  # in deviance, between starts
 ZERO_RATIO = 1e-5  # below it a variance is taken as 0
 NO_RESIDUAL = 1e-12  # share of the sum of squares
+SMALLEST_SQUARES = 1e-200
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -69,10 +70,11 @@ class Criterion:
         information, right = products[:-1, :-1], products[:-1, -1]
         root = linalg.cho_factor(information)
         fixed = linalg.cho_solve(root, right)
-        squares = float(products[-1, -1] - right @ fixed)
+        # Above 0 even where the effects explain everything, so that its logarithm stays finite.
+        squares = max(float(products[-1, -1] - right @ fixed), SMALLEST_SQUARES)
         log_information = 2 * np.log(np.diag(root[0])).sum() if self.is_reml else 0.0
         deviance = factorisation.log_determinant + log_information
-        deviance += self.freedom * (1 + math.log(2 * math.pi * max(squares, 1e-300) / self.freedom))
+        deviance += self.freedom * (1 + math.log(2 * math.pi * squares / self.freedom))
         of_determinants, of_squares, parts = self._slopes(factorisation, solved, spread, fixed)
         if self.is_reml:
             of_determinants = of_determinants - np.einsum(
