@@ -6,6 +6,7 @@ Satterthwaite's degrees of freedom (Giesbrecht & Burns 1985). `analysis.reml` fi
 
 import dataclasses
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,9 @@ from analysis.reml import Criterion, Fit, minimise_deviance, satterthwaite
 from analysis.resampling import CONFIDENCE, Floats
 from analysis.results import NAN, Result, format_number, format_p
 from analysis.tables import numbers, require_columns
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 METHOD = "linear mixed model by REML"
 
@@ -70,6 +74,12 @@ class LinearMixed(Result):
     def to_frame(self) -> pd.DataFrame:
         """A row a pair of systems."""
         return rows_frame(self.contrasts, Contrast)
+
+    def plot(self) -> "Figure":
+        """A forest of all pairs of systems."""
+        from analysis.mixed_plots import plot_contrasts  # takes a second to import
+
+        return plot_contrasts(self.contrasts, xlabel="difference, linear mixed model")
 
 
 def fit_linear_mixed(

@@ -8,7 +8,7 @@ they are: ordered, with a ceiling. Maximum likelihood by Laplace's approximation
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,9 @@ from analysis.resampling import CONFIDENCE, Floats
 from analysis.results import NAN, Result, format_number, format_p
 from analysis.tables import numbers, quoted, require_columns
 from annotation.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 METHOD = "cumulative logit mixed model, Laplace approximation"
 FIRST_SCALE = 0.7  # standard deviation of the random effects where the search begins, in logits
@@ -80,6 +83,12 @@ class OrdinalMixed(Result):
     def to_frame(self) -> pd.DataFrame:
         """A row a pair of systems."""
         return rows_frame(self.contrasts, Contrast)
+
+    def plot(self) -> "Figure":
+        """A forest of all pairs of systems."""
+        from analysis.mixed_plots import plot_contrasts  # takes a second to import
+
+        return plot_contrasts(self.contrasts, xlabel="difference in logits, cumulative logit mixed model")
 
 
 def fit_ordinal_mixed(

@@ -19,7 +19,9 @@ STARTS = (np.full(3, 0.5), np.full(3, 0.02))  # ratios of each factor's variance
 SMALLEST_RATIO, LARGEST_RATIO = 1e-8, 1e6
 CONVERGED = 1e-4  # largest slope of the deviance left, per unit of log ratio
 DISAGREEMENT = 1e-3  # in deviance, between starts
+ZERO_RATIO = 1e-5  # below it a variance is taken as 0
 NO_RESIDUAL = 1e-12  # share of the sum of squares
+SMALLEST_SQUARES = 1e-200
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -68,10 +70,11 @@ class Criterion:
         information, right = products[:-1, :-1], products[:-1, -1]
         root = linalg.cho_factor(information)
         fixed = linalg.cho_solve(root, right)
-        squares = float(products[-1, -1] - right @ fixed)
+        # Above 0 even where the effects explain everything, so that its logarithm stays finite.
+        squares = max(float(products[-1, -1] - right @ fixed), SMALLEST_SQUARES)
         log_information = 2 * np.log(np.diag(root[0])).sum() if self.is_reml else 0.0
         deviance = factorisation.log_determinant + log_information
-        deviance += self.freedom * (1 + math.log(2 * math.pi * max(squares, 1e-300) / self.freedom))
+        deviance += self.freedom * (1 + math.log(2 * math.pi * squares / self.freedom))
         of_determinants, of_squares, parts = self._slopes(factorisation, solved, spread, fixed)
         if self.is_reml:
             of_determinants = of_determinants - np.einsum(
@@ -110,25 +113,29 @@ class Fit:
 def minimise_deviance(criterion: Criterion, starts: Sequence[Floats] = STARTS) -> Fit:
     """The least deviance, from several starts (3,); a ratio at its lower end is 0."""
     free = np.flatnonzero(criterion.is_fitted)
-    found = [_descend(criterion, free, start) for start in (starts if len(free) else starts[:1])]
-    best = min(found, key=lambda point: point.deviance)
-    spread = max(point.deviance for point in found) - best.deviance
-    several = f"the fit depended on where the search began; the best of {len(found)} was kept"
-    best = _polish(criterion, best)
-    inside = best.ratios > SMALLEST_RATIO * 1.01
+    try:
+        found = [_descend(criterion, free, start) for start in (starts if len(free) else starts[:1])]
+        best = _polish(criterion, min(found, key=lambda point: point.deviance))
+    except np.linalg.LinAlgError:
+        return Fit(criterion, criterion.at(np.zeros(3)), reason="the equations are singular")
+    inside = best.ratios > ZERO_RATIO
     reason = _why_not_found(criterion, best, free, inside)
+    spread = max(point.deviance for point in found) - best.deviance
+    several = [f"the fit depended on where the search began; the best of {len(found)} was kept"]
     zero = [f"the variance of {FACTORS[place]}s is estimated as 0" for place in free if not inside[place]]
-    warnings = (*([several] if spread > DISAGREEMENT else []), *zero)
-    return Fit(criterion, criterion.at(np.where(inside, best.ratios, 0.0)), () if reason else warnings, reason)
+    warnings = () if reason else (*(several if spread > DISAGREEMENT else []), *zero)
+    return Fit(criterion, criterion.at(np.where(inside, best.ratios, 0.0)), warnings, reason)
 
 
 def _why_not_found(criterion: Criterion, point: Point, free: NDArray[np.intp], inside: NDArray[np.bool_]) -> str:
     is_exact = point.sum_of_squares <= NO_RESIDUAL * criterion.cross[-1, -1]
     if is_exact or (point.ratios >= LARGEST_RATIO * 0.99).any():
         return "the effects leave no residual variance"
-    slopes = np.abs(point.slope * point.ratios)[inside]
-    is_flat = not (slopes > CONVERGED).any() and not (point.slope[free] * ~inside[free] < 0).any()
-    return "" if is_flat else "the search for the variances did not converge"
+    # What the deviance would still gain: within, by a change of the ratio by its own size; at 0, by leaving it.
+    within = np.abs(point.slope * point.ratios)[inside]
+    outward = -point.slope[free] * ZERO_RATIO * ~inside[free]
+    has_converged = not (within > CONVERGED).any() and not (outward > CONVERGED).any()
+    return "" if has_converged else "the search for the variances did not converge"
 
 
 def _descend(criterion: Criterion, free: NDArray[np.intp], start: Floats) -> Point:
@@ -159,7 +166,7 @@ def _placed(chosen: Floats, free: NDArray[np.intp]) -> Floats:
 
 def _polish(criterion: Criterion, point: Point) -> Point:
     """Newton steps on the exact gradient, for the last digits."""
-    inside = np.flatnonzero(criterion.is_fitted & (point.ratios > SMALLEST_RATIO * 1.01))
+    inside = np.flatnonzero(criterion.is_fitted & (point.ratios > ZERO_RATIO))
     for _ in range(4):
         if not len(inside) or np.abs(point.slope * point.ratios)[inside].max() < CONVERGED / 100:
             return point

@@ -50,6 +50,10 @@ def test_the_readings_name_the_better_system_first() -> None:
     assert f"a less z is {-pair.difference:.2f} [{-pair.high:.2f}, {-pair.low:.2f}]" in linear.reading
     assert "times as large for a as for z" in ordinal.reading
     assert "the systems differ on fluency" in linear.reading
+    straight = table.assign(system=table["system"].map({"z": "a", "a": "z"}))
+    linear, ordinal = describe_mixed(straight, "fluency")[0][:2]
+    assert f"z less a is {-pair.difference:.2f} [{-pair.high:.2f}, {-pair.low:.2f}]" in linear.reading
+    assert "times as large for z as for a" in ordinal.reading
 
 
 def test_a_question_without_variation_is_reported_as_undefined() -> None:

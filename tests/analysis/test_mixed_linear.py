@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
+from analysis.drawing import figure_style
 from analysis.mixed_design import read_design
 from analysis.mixed_linear import LinearMixed, fit_linear_mixed
+from analysis.mixed_results import holm
 from analysis.reml import STARTS, Criterion, minimise_deviance, satterthwaite
 from annotation.errors import InputError
 from tests.analysis.mixed_tables import COLUMNS, REFERENCES, make_table, read_reference
@@ -66,6 +69,16 @@ def test_in_a_balanced_design_pairs_are_those_of_the_blocked_anova() -> None:
         half = stats.t.ppf(0.975, freedom) * error
         assert (contrast.low, contrast.high) == pytest.approx((difference - half, difference + half), abs=1e-4)
         assert contrast.p_value == pytest.approx(2 * stats.t.sf(abs(difference) / error, freedom), rel=1e-3)
+
+
+def test_the_level_of_a_system_has_the_interval_of_its_mean() -> None:
+    """One system, one rating an item: the mean, with Student's t."""
+    values = make_table(items=12, systems=1, raters=1).assign(worker="same")
+    (system,) = fit_linear_mixed(values, **COLUMNS).systems
+    mean, error = values["value"].mean(), values["value"].std() / math.sqrt(12)
+    low, high = stats.t.interval(0.95, 11, mean, error)
+    assert (system.estimate, system.standard_error) == pytest.approx((mean, error))
+    assert (system.low, system.high) == pytest.approx((low, high))
 
 
 def test_with_several_ratings_of_a_completion_pairs_are_those_of_its_mean() -> None:
@@ -149,6 +162,12 @@ def test_names_order_and_scale_of_ratings_change_nothing_else(seed: int, shift: 
     assert turned.omnibus.statistic == pytest.approx(straight.omnibus.statistic, abs=1e-4)
 
 
+@pytest.mark.parametrize("p_values", [[0.03], [0.01, 0.02, 0.03], [0.04, 0.011, 0.012, 0.9, 0.011], [0.0, 1.0, 0.5]])
+def test_holm_is_that_of_statsmodels(p_values: list[float]) -> None:
+    corrected = multipletests(p_values, method="holm")[1]
+    assert holm(np.array(p_values)) == pytest.approx(corrected, abs=1e-12)
+
+
 def test_pairs_are_corrected_by_holm() -> None:
     result = fit_linear_mixed(make_table(seed=2, gain=0.25), **COLUMNS)
     ordered = sorted(result.contrasts, key=lambda contrast: contrast.p_value)
@@ -224,6 +243,15 @@ def test_workers_come_with_the_most_severe_first() -> None:
     assert result.workers[0].worker == 3
     assert result.workers[0].severity > 1.5
     assert sum(worker.ratings for worker in result.workers) == len(table)
+
+
+def test_it_draws_every_pair_and_prints_them() -> None:
+    result = fit_linear_mixed(make_table(), **COLUMNS)
+    with figure_style():
+        (axes,) = result.plot().axes
+    assert len(axes.get_yticks()) == 3
+    assert result.to_latex().count("\\\\") == 1 + 3
+    assert result.to_dict()["reading"] == result.reading
 
 
 def test_empty_values_are_dropped_and_counted_and_wrong_ones_named() -> None:

@@ -1,5 +1,6 @@
 """`plan_study` from variances and from an analysis, and `--smallest-difference`: numbers, files, and refusals."""
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -9,7 +10,9 @@ import pandas as pd
 import pytest
 from django.core.management import CommandError, call_command
 
+from analysis.plan_findings import PlanOptions
 from analysis.power import RatingStudy, Variances, items_needed
+from analysis.study_plan import plan_study, read_source
 from tests.analysis.exports import make_comparisons, make_ratings, write_export
 
 
@@ -24,9 +27,9 @@ def plan(*source: Any, output: Path, **options: Any) -> tuple[dict[str, Any], st
 @pytest.fixture(scope="module")
 def analysis(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pilot")
-    export = write_export(folder / "export", kind="ratings", rows=make_ratings(items=15))
+    export = write_export(folder / "export", kind="ratings", rows=make_ratings(items=12, systems=("s", "t")))
     call_command(
-        "analyze_judgments", export, output=folder / "analysis", draws=50, smallest_difference=0.4, stdout=io.StringIO()
+        "analyze_judgments", export, output=folder / "analysis", draws=20, smallest_difference=0.4, stdout=io.StringIO()
     )
     return folder / "analysis"
 
@@ -61,22 +64,21 @@ def test_an_analysis_is_planned_by_its_own_variances_and_workers(analysis: Path,
     assert finding["subject"] == "quality"
     assert finding["estimate"] == items_needed(study, raters=3)
     assert {power["items"] for power in finding["details"]["grid"]} == {20, 60}
+    assert finding["details"]["workers"] == model["details"]["workers"] == 12
     assert finding["used"] == model["used"]
     inputs = json.loads((tmp_path / "plan" / "inputs.json").read_text())
     assert [Path(entry["path"]).name for entry in inputs] == ["results.json"]
 
 
-def test_without_a_difference_the_largest_one_found_is_planned_for_with_a_warning(
-    analysis: Path, tmp_path: Path
-) -> None:
-    results, _ = plan(analysis / "results.json", output=tmp_path / "plan")
+def test_without_a_difference_the_largest_one_found_is_planned_for_with_a_warning(analysis: Path) -> None:
+    chapter = plan_study(read_source([str(analysis / "results.json")], None), PlanOptions(simulations=20))
     pilot = json.loads((analysis / "results.json").read_text())["results"]
     models = {entry["subject"]: entry for entry in pilot if entry["name"] == "mixed_linear"}
-    assert [finding["subject"] for finding in results["results"]] == list(models)
-    for finding in results["results"]:
-        largest = max(abs(pair["difference"]) for pair in models[finding["subject"]]["details"]["pairs"])
-        assert finding["details"]["difference"] == largest
-        assert "as uncertain as it is" in finding["warnings"][0]
+    assert [finding.subject for finding in chapter.findings] == list(models)
+    for finding in chapter.findings:
+        largest = max(abs(pair["difference"]) for pair in models[finding.subject]["details"]["pairs"])
+        assert finding.details["difference"] == largest
+        assert "as uncertain as it is" in finding.warnings[0]
 
 
 def test_an_analysis_plans_for_the_smallest_difference_that_is_named(analysis: Path) -> None:
@@ -84,17 +86,19 @@ def test_an_analysis_plans_for_the_smallest_difference_that_is_named(analysis: P
     planned = [entry for entry in results if entry["name"] == "items_needed"]
     assert [entry["details"]["difference"] for entry in planned] == [0.4, 0.4]
     assert all(entry["warnings"] == [] for entry in planned)
-    assert planned[0]["details"]["simulations"] == 50
+    assert planned[0]["details"]["simulations"] == 20
     assert (analysis / "tables" / "quality_power.csv").is_file()
     assert "How large a next study</h2>" in (analysis / "report.html").read_text()
 
 
-def test_the_same_seed_plans_the_same_study(tmp_path: Path) -> None:
-    first, second = (plan("residual=1", output=tmp_path / name, difference=0.5, seed=4)[0] for name in "ab")
-    other, _ = plan("residual=1", output=tmp_path / "c", difference=0.5, seed=5)
+def test_the_same_seed_plans_the_same_study() -> None:
+    pilots = read_source(["residual=1"], None)
+    options = PlanOptions(difference=0.5, seed=4, items=(20, 40), raters=(1,), simulations=50)
+    first, second = (plan_study(pilots, options).findings for _ in range(2))
+    (other,) = plan_study(pilots, dataclasses.replace(options, seed=5)).findings
     assert first == second
-    assert first["results"][0]["estimate"] == other["results"][0]["estimate"]
-    assert first["results"][0]["details"]["grid"] != other["results"][0]["details"]["grid"]
+    assert first[0].estimate == other.estimate
+    assert first[0].details["grid"] != other.details["grid"]
 
 
 @pytest.mark.parametrize(
