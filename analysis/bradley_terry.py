@@ -7,7 +7,7 @@ their intervals do not depend on which system would have been the anchor.
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,9 @@ from analysis.resampling import CONFIDENCE, Floats, resampling_warnings
 from analysis.results import NAN, Result, format_interval, format_number, format_p
 from analysis.vote_counts import Integers, VoteCounts, count_votes
 from annotation.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Ties = Literal["davidson", "half", "drop"]
 Variance = Literal["model", "sandwich", "cluster"]
@@ -100,6 +103,11 @@ class BradleyTerry(Result):
     def to_frame(self) -> pd.DataFrame:
         """A row a system, the strongest first."""
         return pd.DataFrame([dataclasses.asdict(strength) for strength in self.strengths])
+
+    def plot(self) -> "Figure":
+        from analysis.preference_plots import plot_elo  # takes a second to import
+
+        return plot_elo(self.fitted)
 
 
 def fit_bradley_terry(

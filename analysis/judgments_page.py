@@ -137,11 +137,9 @@ def _show_table(name: str, table: pd.DataFrame) -> list[Part]:
 def _cell(value: Any, column: str) -> str:
     if not isinstance(value, float):
         return str(value)
-    return (
-        format_p(value).removeprefix("p ").removeprefix("= ")
-        if column == "p_value"
-        else format_number(value, _digits(value))
-    )
+    if column == "p_value":
+        return format_p(value).removeprefix("p ").removeprefix("= ")
+    return format_number(value, _digits(value))
 
 
 def _digits(value: float) -> int:
