@@ -130,9 +130,9 @@ def test_without_clusters_alike_votes_are_drawn_together() -> None:
 
 @pytest.mark.filterwarnings("error")
 def test_tiny_tables_break_nothing() -> None:
-    """40 tables of one to twelve votes, some missing, some with one side or ties alone: numbers, or a reason."""
+    """25 tables of one to twelve votes, some missing, some with one side or ties alone: numbers, or a reason."""
     generator = np.random.default_rng(6)
-    for _ in range(40):
+    for _ in range(25):
         table = make_votes(int(generator.integers(1e6)), votes=int(generator.integers(1, 13)))
         table["left"] = generator.choice(["a", "b"][: generator.integers(1, 3)], len(table))
         table["vote"] = generator.choice(
