@@ -7,7 +7,7 @@ their intervals do not depend on which system would have been the anchor.
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 from scipy import sparse, stats
 
 from analysis.davidson import Likelihood, Predictions, tally
-from analysis.resampling import CONFIDENCE, Floats
+from analysis.resampling import CONFIDENCE, Floats, resampling_warnings
 from analysis.results import NAN, Result, format_interval, format_number, format_p
 from analysis.vote_counts import Integers, VoteCounts, count_votes
 from annotation.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Ties = Literal["davidson", "half", "drop"]
 Variance = Literal["model", "sandwich", "cluster"]
@@ -101,6 +104,11 @@ class BradleyTerry(Result):
         """A row a system, the strongest first."""
         return pd.DataFrame([dataclasses.asdict(strength) for strength in self.strengths])
 
+    def plot(self) -> "Figure":
+        from analysis.preference_plots import plot_elo  # takes a second to import
+
+        return plot_elo(self.fitted)
+
 
 def fit_bradley_terry(
     table: pd.DataFrame,
@@ -171,8 +179,8 @@ class Fit:
             return np.asarray(inverse)
         scores = self._cluster_scores(at)
         clusters = len(scores)
-        # Few clusters understate the variance: the usual factor.
-        factor = clusters / (clusters - 1) if clusters > 1 else NAN
+        # Few clusters understate the variance: the usual factor. As few as parameters leave none in some direction.
+        factor = clusters / (clusters - 1) if clusters > len(inverse) else NAN
         return np.asarray((factor if variance == "cluster" else 1.0) * inverse @ (scores.T @ scores) @ inverse)
 
     def _cluster_scores(self, at: Predictions) -> Floats:
@@ -233,8 +241,9 @@ def _describe(fit: Fit, names: Sequence[str], ties: Ties, variance: Variance, co
         covariance, z = fit.covariance(variance), stats.norm.ppf((1 + confidence) / 2)
         theta[fit.component] = fit.contrasts @ fit.parameters[: fit.free]
         of_strengths = fit.contrasts @ covariance[: fit.free, : fit.free] @ fit.contrasts.T
-        half[fit.component] = z * np.sqrt(np.diag(of_strengths))
-        spreads = np.sqrt(np.diag(covariance))[fit.free :]
+        # A variance of 0 may be rounded to less.
+        half[fit.component] = z * np.sqrt(np.maximum(np.diag(of_strengths), 0))
+        spreads = np.sqrt(np.maximum(np.diag(covariance), 0))[fit.free :]
         effects = [_effect(*entry, z) for entry in zip(names, fit.parameters[fit.free :], spreads, strict=False)]
         tie_weight = float(np.exp(fit.parameters[-1])) if fit.likelihood.has_ties else NAN
     strengths = describe_strengths(fit, theta, theta - half, theta + half, reason)
@@ -253,9 +262,16 @@ def _describe(fit: Fit, names: Sequence[str], ties: Ties, variance: Variance, co
         clusters=fit.votes.clusters,
         method=f"{name_model(ties)}; {variance} variance",
         confidence=confidence,
-        warnings=tuple(f"{strength.system}: {strength.reason}" for strength in strengths if strength.reason),
+        warnings=_warn(strengths, fit.votes.clusters, variance),
         reason=reason,
     )
+
+
+def _warn(strengths: Sequence[Strength], clusters: int, variance: Variance) -> tuple[str, ...]:
+    unbounded = tuple(f"{strength.system}: {strength.reason}" for strength in strengths if strength.reason)
+    if variance == "cluster" and any(not strength.reason for strength in strengths):
+        return unbounded + resampling_warnings("the strengths", clusters, 0.0)
+    return unbounded
 
 
 def name_model(ties: Ties) -> str:

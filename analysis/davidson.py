@@ -86,9 +86,10 @@ class Likelihood:
             return Predictions(eta, odds, odds + 1 / odds + tie_weight, tie_weight)
 
     def log_likelihood(self, at: Predictions, votes: Tallies) -> Floats:
-        """(D,)."""
-        value = (votes.net * at.eta / 2 - votes.total * np.log(at.total)).sum(axis=1)
-        return value + votes.ties.sum(axis=1) * np.log(at.tie_weight[:, 0]) if self.has_ties else value
+        """(D,); NaN where a step went out of what floats hold."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            value = (votes.net * at.eta / 2 - votes.total * np.log(at.total)).sum(axis=1)
+            return value + votes.ties.sum(axis=1) * np.log(at.tie_weight[:, 0]) if self.has_ties else value
 
     def gradient(self, at: Predictions, votes: Tallies) -> Floats:
         """(D, p)."""
@@ -119,6 +120,9 @@ class Likelihood:
             if not len(active):
                 break
             at = self.predict(parameters)
+            if not at.are_bounded.all():
+                active, parameters, votes = _select(at.are_bounded, active, parameters, votes)
+                continue
             gradient, information = self.gradient(at, votes), self.information(at, votes)
             step = solve(information, gradient)
             gain = (gradient * step).sum(axis=1)
@@ -126,8 +130,7 @@ class Likelihood:
             parameters = parameters + np.where(is_still[:, None], step, self._shorten(step, parameters, at, votes))
             is_found = np.flatnonzero(is_still)[is_determined(information[is_still])]
             found[active[is_found]] = parameters[is_found]
-            goes_on = ~is_still & at.are_bounded
-            active, parameters, votes = active[goes_on], parameters[goes_on], votes.select(goes_on)
+            active, parameters, votes = _select(~is_still, active, parameters, votes)
         return found
 
     def _shorten(self, step: Floats, parameters: Floats, at: Predictions, votes: Tallies) -> Floats:
@@ -141,6 +144,13 @@ class Likelihood:
                 break
             step[falls] /= 2
         return step
+
+
+def _select(
+    chosen: NDArray[np.bool_], active: NDArray[np.int64], parameters: Floats, votes: Tallies
+) -> tuple[NDArray[np.int64], Floats, Tallies]:
+    """The weightings that go on."""
+    return active[chosen], parameters[chosen], votes.select(chosen)
 
 
 def solve(information: Floats, gradient: Floats) -> Floats:

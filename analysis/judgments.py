@@ -198,17 +198,17 @@ def describe_comparisons(
     if not matchups:
         name = comparisons["system_a"].iloc[0]
         raise InputError(f"comparisons: every pair is of {name!r} with itself; expected two systems.")
-    random = {"seed": options.seed, "draws": options.draws}
+    seeded = {"seed": options.seed, "draws": options.draws}
     votes = pd.concat([matchup.votes for matchup in matchups])
-    tables = {"win_counts": tabulate_wins(matchups), "win_rates": tabulate_win_rates(votes, **random)}
+    tables = {"win_counts": tabulate_wins(matchups), "win_rates": tabulate_win_rates(votes, **seeded)}
     overview = Chapter("Win rates", (), tables, (draw_win_rates(matchups),))
-    chapters = [describe_matchup(matchup, flips=options.flips, **random) for matchup in matchups]
+    chapters = [describe_matchup(matchup, flips=options.flips, **seeded) for matchup in matchups]
     if are_sides_known(comparisons):
-        chapters.append(describe_position_bias(add_votes(comparisons), add_votes(repeated), place=place, **random))
-    chapters += describe_length_bias(votes, matchups, **random)
+        chapters.append(describe_position_bias(add_votes(comparisons), add_votes(repeated), place=place, **seeded))
+    chapters += describe_length_bias(votes, matchups, **seeded)
     if scores is not None:
-        chapters += describe_metrics_of_votes(comparisons, scores, **random)
-    return [overview, *describe_strengths(votes, **random), *chapters]
+        chapters += describe_metrics_of_votes(comparisons, scores, **seeded)
+    return [overview, *describe_strengths(votes, **seeded), *chapters]
 
 
 def write_analysis(analysis: JudgmentAnalysis, folder: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.bradley_terry import ELO_MEAN, Strength
 from analysis.drawing import BLUE, INK, MUTED, PAPER, draw_intervals, name_rows, new_figure, shorten, write_right
 from analysis.ranked_sets import SystemRanks
 from analysis.resampling import Floats
@@ -28,12 +29,7 @@ def plot_strengths(ranking: RankedStrengths) -> Figure:
     out."""
     fitted = ranking.fitted
     figure, (dots, heat) = new_figure(len(fitted) + 0.4, widths=(1.25, 1), row_height=_row_height(len(fitted)))
-    names = [shorten(str(strength.system), 26) for strength in fitted]
-    _draw_ends(dots, fitted, "elo", "elo_low", "elo_high")
-    name_rows(dots, names)
-    dots.axvline(1000, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    dots.set_xlabel("Elo, mean 1000")
-    write_right(dots, [format_number(strength.elo, 0) for strength in fitted])
+    _draw_elo(dots, fitted)
     shares = np.array(ranking.rank_probabilities).reshape(-1, len(fitted))
     _shade(heat, shares)
     shown = [place for place in range(len(fitted)) if len(fitted) <= MOST_WITH_TEXT or place == 0 or place % 5 == 4]
@@ -43,6 +39,21 @@ def plot_strengths(ranking: RankedStrengths) -> Figure:
     if len(fitted) <= MOST_WITH_TEXT:
         _write_cells(heat, shares, [[_percent(share) for share in row] for row in shares])
     return figure
+
+
+def plot_elo(fitted: Sequence[Strength]) -> Figure:
+    """Elo with intervals, strongest first."""
+    figure, (axes,) = new_figure(len(fitted) + 0.4, row_height=_row_height(len(fitted)))
+    _draw_elo(axes, fitted)
+    return figure
+
+
+def _draw_elo(axes: Axes, fitted: Sequence[Strength]) -> None:
+    _draw_ends(axes, fitted, "elo", "elo_low", "elo_high")
+    name_rows(axes, [shorten(str(strength.system), 26) for strength in fitted])
+    axes.axvline(ELO_MEAN, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    axes.set_xlabel("Elo, mean 1000")
+    write_right(axes, [format_number(strength.elo, 0) for strength in fitted])
 
 
 def plot_win_matrix(rates: WinRates) -> Figure:

@@ -23,7 +23,7 @@ TOLERANCE = 1e-9  # sums of thirds differ in the last digits; they are equal
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class WinCounts(Result):
+class WinCounts:
     """Single votes: for a, for b, ties; `missing` were empty."""
 
     wins_a: int
@@ -34,10 +34,6 @@ class WinCounts(Result):
     @property
     def decided(self) -> int:
         return self.wins_a + self.wins_b
-
-    @property
-    def reading(self) -> str:
-        return f"b won {self.wins_b} votes and a {self.wins_a}; {self.ties} were ties and {self.missing} empty."
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ completion's system, and its rank, the lowest the best; tied ones have the same 
 """
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,9 @@ from analysis.results import Estimate, Result, format_interval, format_number
 from analysis.tables import cluster_codes, codes, numbers, quoted, require_columns, require_no_gaps
 from analysis.vote_counts import Integers
 from annotation.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,6 +47,18 @@ class SystemRank(Result):
     used: int
     method: str = "mean midrank; best less worst over all; percentile bootstrap"
     warnings: tuple[str, ...] = ()
+
+    @property
+    def estimate(self) -> float:
+        return self.mean_rank
+
+    @property
+    def low(self) -> float:
+        return self.mean_rank_low
+
+    @property
+    def high(self) -> float:
+        return self.mean_rank_high
 
     @property
     def reading(self) -> str:
@@ -77,6 +92,11 @@ class SystemRanks(Result):
         """A row a system."""
         columns = [field.name for field in dataclasses.fields(SystemRank) if field.name not in ("method", "warnings")]
         return pd.DataFrame([{name: getattr(rank, name) for name in columns} for rank in self.systems])
+
+    def plot(self) -> "Figure":
+        from analysis.preference_plots import plot_mean_ranks  # takes a second to import
+
+        return plot_mean_ranks(self)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -122,6 +122,19 @@ def test_ties_that_are_left_out_are_counted() -> None:
     assert all(strength.ties == 0 for strength in result.strengths)
 
 
+def test_few_items_are_warned_of_and_as_few_as_parameters_have_no_interval() -> None:
+    table = make_votes(votes=120)
+    few = fit_bradley_terry(table, **COLUMNS, cluster="item")
+    assert few.clusters == 20
+    assert not few.warnings
+    fewer = fit_bradley_terry(table[table["item"] < 12], **COLUMNS, cluster="item")
+    assert "rests on 12 clusters" in fewer.warnings[0]
+    assert math.isfinite(fewer.strengths[0].low)
+    three = fit_bradley_terry(table.assign(item=table["item"] % 3), **COLUMNS, cluster="item")
+    assert math.isfinite(three.strengths[0].estimate)
+    assert math.isnan(three.strengths[0].low)
+
+
 def test_all_votes_missing_is_no_crash() -> None:
     result = fit_bradley_terry(make_votes(votes=12).assign(vote=np.nan), **COLUMNS)
     assert (result.votes_used, result.votes_dropped) == (0, 12)

@@ -4,10 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.bradley_terry import fit_bradley_terry
 from analysis.drawing import figure_style, figure_svg
+from analysis.length_bias import length_adjusted_win_rate, length_bias
+from analysis.mcnemar import mcnemar_test_of_votes
+from analysis.position_bias import position_bias, position_bias_by_worker
 from analysis.preference_plots import SHADES, plot_mean_ranks
-from analysis.ranked_sets import mean_ranks
+from analysis.preference_strength import mean_strength
+from analysis.preferences import binomial_test, sign_flip_test, win_counts
+from analysis.ranked_sets import kendall_w, mean_ranks
+from analysis.results import Result
 from analysis.strength_bootstrap import bootstrap_strengths
+from analysis.swap_consistency import swap_consistency
 from analysis.win_rates import win_rates
 from tests.analysis.test_bradley_terry import COLUMNS, make_votes
 from tests.analysis.test_plots import luminance, texts
@@ -84,3 +92,40 @@ def test_mean_ranks_have_the_best_first() -> None:
 def test_shares_are_told_apart_in_grey() -> None:
     light = [luminance(shade) for shade in SHADES]
     assert light[0] > light[1] + 0.15 > light[2] + 0.3
+
+
+def every_result() -> list[Result]:
+    votes = make_votes(votes=200)
+    texts = votes.assign(completion_a="one two", completion_b=["one", "one two three"] * 100, strength=2.0)
+    sides, items = {"vote": "vote", "left": "left"}, {"cluster": "item", "seed": 0, "draws": 20}
+    lengths = {"completion_a": "completion_a", "completion_b": "completion_b", "vote": "vote"}
+    orders = ranked([[2, 1, 3], [1, 2, 3]], [[2, 1, 3], [3, 1, 2]])
+    return [
+        binomial_test(win_counts(votes, vote="vote")),
+        sign_flip_test(votes, unit="item", vote="vote", seed=0, draws=20),
+        win_rates(votes, **COLUMNS, **items),
+        win_rates(votes, **COLUMNS, **items).cells[0],
+        mcnemar_test_of_votes(votes, unit="item", vote="vote"),
+        fit_bradley_terry(votes, **COLUMNS, cluster="item", left="left"),
+        bootstrap_strengths(votes, **COLUMNS, **items),
+        position_bias(votes, **sides),
+        position_bias_by_worker(votes.assign(worker=votes["item"] % 5), **sides, rater="worker", seed=0),
+        swap_consistency(votes, pair="item", seed=0, draws=20, **sides),
+        length_bias(texts, **lengths, **items),
+        length_adjusted_win_rate(texts, **lengths, cluster="item"),
+        mean_strength(texts, unit="item", vote="vote", strength="strength", seed=0, draws=20),
+        mean_ranks(orders, system="system", **RANKS, seed=0, draws=20),
+        mean_ranks(orders, system="system", **RANKS, seed=0, draws=20).systems[0],
+        kendall_w(orders, entry="system", **RANKS, seed=0, draws=20),
+    ]
+
+
+def test_every_result_can_be_read_tabled_and_drawn() -> None:
+    for result in every_result():
+        assert result.reading.endswith("."), result
+        assert result.to_dict()["reading"] == result.reading
+        assert result.to_dict()["method"]
+        assert len(result.to_frame())
+        assert "toprule" in result.to_latex()
+        with figure_style():
+            assert result.plot().axes

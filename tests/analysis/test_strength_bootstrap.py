@@ -126,3 +126,23 @@ def test_without_clusters_alike_votes_are_drawn_together() -> None:
     ranking = bootstrap_strengths(table, **COLUMNS, seed=0, left="left", draws=2000)
     model = fit_bradley_terry(table, **COLUMNS, left="left", variance="model")
     assert half_widths(ranking) == pytest.approx(half_widths(model), rel=0.1)
+
+
+@pytest.mark.filterwarnings("error")
+def test_tiny_tables_break_nothing() -> None:
+    """25 tables of one to twelve votes, some missing, some with one side or ties alone: numbers, or a reason."""
+    generator = np.random.default_rng(6)
+    for _ in range(25):
+        table = make_votes(int(generator.integers(1e6)), votes=int(generator.integers(1, 13)))
+        table["left"] = generator.choice(["a", "b"][: generator.integers(1, 3)], len(table))
+        table["vote"] = generator.choice(
+            [[-1.0, 1.0], [1.0, 0.0], [np.nan, 0.0], [-1.0, 1.0]][generator.integers(4)], len(table)
+        )
+        table["item"] = generator.integers(4, size=len(table))
+        options = {"cluster": "item", "left": "left"}
+        ranking = bootstrap_strengths(table, **COLUMNS, **options, seed=0, draws=20)
+        fit = fit_bradley_terry(table, **COLUMNS, **options)
+        for result in (ranking, fit):
+            assert result.votes_used + result.votes_dropped == len(table)
+            assert bool(result.reason) == (not result.fitted)
+            assert all(math.isfinite(strength.elo) for strength in result.fitted)
