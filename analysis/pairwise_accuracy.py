@@ -7,13 +7,14 @@ threshold, which may be calibrated, says what the metric calls a tie. Pairs of s
 
 import dataclasses
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.metric_cells import SAME, Cells, pair_differences, read_cells, scale_of, signs
-from analysis.resampling import CONFIDENCE, DRAWS, Floats, bootstrap_estimate, resampling_warnings
+from analysis.resampling import CONFIDENCE, DRAWS, Floats, blocks, bootstrap_estimate, resampling_warnings
 from analysis.results import NAN, Result, format_interval, format_number
 
 FLIPS = 1000
@@ -205,9 +206,11 @@ def soft_pairwise_accuracy(
     cells = read_cells(table, metrics=[metric], human=human, item=item, system=system)
     differences = [pair_differences(side) for side in (cells.metrics[0], cells.human)]
     has_items = np.isfinite(differences[1]).any(axis=0)
-    exchanges, is_exact = _exchanges(len(cells.items), flips, seed)
     # The same exchanges on both sides: a metric that copies people has an accuracy of exactly 1.
-    of_metric, of_people = (_one_sided_p(np.nan_to_num(side[:, has_items]), exchanges) for side in differences)
+    both = np.nan_to_num(np.concatenate([side[:, has_items] for side in differences], axis=1))
+    is_exact = 2 ** len(cells.items) <= flips
+    number = 2 ** len(cells.items) if is_exact else flips
+    of_metric, of_people = np.split(_one_sided_p(both, _exchanges(len(cells.items), flips, seed)), 2)
     pairs = int(has_items.sum())
     return SoftPairwiseAccuracy(
         estimate=float(1 - np.abs(of_metric - of_people).mean()) if pairs else NAN,
@@ -218,23 +221,29 @@ def soft_pairwise_accuracy(
         used=cells.used,
         dropped=cells.dropped,
         is_exact=is_exact,
-        flips=len(exchanges),
-        method=f"soft pairwise accuracy, {'all' if is_exact else 'random'} {len(exchanges)} exchanges within items",
+        flips=number,
+        method=f"soft pairwise accuracy, {'all' if is_exact else 'random'} {number} exchanges within items",
         seed=seed,
         reason="" if pairs else "no item has completions of two systems",
     )
 
 
-def _exchanges(items: int, flips: int, seed: int) -> tuple[Floats, bool]:
-    """-1 where two systems are exchanged in an item, else 1: (B, K), and whether these are all ways."""
+def _exchanges(items: int, flips: int, seed: int) -> Iterator[Floats]:
+    """-1 where two systems are exchanged in an item, else 1, in blocks (B, K): all ways, or at random."""
     if 2**items <= flips:
-        return np.array(list(itertools.product((1.0, -1.0), repeat=items))), True
-    return np.random.default_rng(seed).choice([-1.0, 1.0], size=(flips, items)), False
+        yield np.array(list(itertools.product((1.0, -1.0), repeat=items)))
+        return
+    generator = np.random.default_rng(seed)
+    for block in blocks(flips, items):
+        yield generator.choice([-1.0, 1.0], size=(block, items))
 
 
-def _one_sided_p(differences: Floats, exchanges: Floats) -> Floats:
-    """differences (K, P) to p (P,)."""
-    observed, exchanged = differences.sum(axis=0), exchanges @ differences
-    beyond = exchanged - observed
-    is_same = np.abs(beyond) <= SAME * np.abs(differences).sum(axis=0)
-    return np.where(is_same, 0.5, beyond > 0).mean(axis=0)
+def _one_sided_p(differences: Floats, exchanges: Iterator[Floats]) -> Floats:
+    """differences (K, P) to p (P,): the share of exchanges with a larger sum, equal ones half."""
+    observed, scale = differences.sum(axis=0), np.abs(differences).sum(axis=0)
+    larger, total = np.zeros(len(observed)), 0
+    for signs_of_items in exchanges:
+        beyond = signs_of_items @ differences - observed
+        larger += np.where(np.abs(beyond) <= SAME * scale, 0.5, beyond > 0).sum(axis=0)
+        total += len(signs_of_items)
+    return larger / total
