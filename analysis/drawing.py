@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import matplotlib as mpl
 import numpy as np
@@ -57,6 +58,8 @@ STYLE: dict[str, object] = {
     "ytick.major.size": 0,
 }
 
+_RENDERED: "WeakKeyDictionary[Figure, str]" = WeakKeyDictionary()
+
 
 @contextlib.contextmanager
 def figure_style() -> Iterator[None]:
@@ -76,29 +79,16 @@ def new_figure(rows: float, *, widths: Sequence[float] = (1,), row_height: float
 def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
     """`name`.svg and `name`.png in `folder`: the same bytes for the same figure."""
     folder.mkdir(parents=True, exist_ok=True)
-    _settle(figure)
     vector, raster = folder / f"{name}.svg", folder / f"{name}.png"
+    vector.write_text(_render_svg(figure), encoding="utf-8")
     with figure_style():
-        figure.savefig(vector, format="svg", metadata={"Date": None, "Creator": None})
         figure.savefig(raster, format="png", dpi=160, metadata={"Software": None})
     return [vector, raster]
 
 
-def _settle(figure: Figure) -> None:
-    """Lay the figure out once, for all the formats that it is drawn in."""
-    if figure.get_layout_engine() is not None:
-        with figure_style():
-            figure.draw_without_rendering()
-        figure.set_layout_engine("none")
-
-
 def figure_svg(figure: Figure) -> str:
-    """The figure as an `<svg>` element to set into a page: no fixed size, the page's own ink and font."""
-    stream = io.StringIO()
-    _settle(figure)
-    with figure_style():
-        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    content = stream.getvalue()
+    """The figure as an `<svg>` element to set into a page: no fixed size, the page's own ink, paper and font."""
+    content = _render_svg(figure)
     content = content[content.index("<svg") :]
     content = re.sub(r"<metadata>.*?</metadata>\s*", "", content, flags=re.DOTALL)
     content = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", content, count=1)
@@ -108,6 +98,19 @@ def figure_svg(figure: Figure) -> str:
     ):
         content = content.replace(colour, f"var(--{variable})")
     return re.sub(r"font-family: [^;\"]*|(?<=px )'DejaVu Sans'(, [^;\"]*)?", _page_font, content)
+
+
+def _render_svg(figure: Figure) -> str:
+    """The figure as an SVG file; drawn once, for its file and for the page."""
+    if figure not in _RENDERED:
+        stream = io.StringIO()
+        with figure_style():
+            # Laid out once, for all formats.
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
+            figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+        _RENDERED[figure] = stream.getvalue()
+    return _RENDERED[figure]
 
 
 def _page_font(match: re.Match[str]) -> str:

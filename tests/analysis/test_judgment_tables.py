@@ -32,14 +32,25 @@ def save(table: pd.DataFrame, path: Path) -> Path:
     return path
 
 
+NAMES = {"item": "doc", "system": "model", "worker": "annotator", "value": "score", "question": "aspect"}
+
+
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
-def test_a_table_of_ratings_gives_what_its_export_gives(ending: str, tmp_path: Path) -> None:
-    rows = make_ratings(items=12)
+def test_a_table_of_ratings_is_read_from_any_kind_of_file(ending: str, tmp_path: Path) -> None:
+    table = pd.DataFrame(make_ratings(items=12))
+    path = save(table[list(NAMES)].rename(columns=NAMES), tmp_path / f"table.{ending}")
+    columns = RatingColumns(value=("score",), item="doc", system="model", rater="annotator", question="aspect")
+    read = ratings_of_table(read_table(path), columns)
+    assert read.left_out.empty
+    for name in NAMES:
+        assert read.rows[name].tolist() == table[name].tolist()
+
+
+def test_a_table_of_ratings_gives_what_its_export_gives(tmp_path: Path) -> None:
+    rows = make_ratings(items=6)
     export = write_export(tmp_path / "export", kind="ratings", rows=rows)
-    names = {"item": "doc", "system": "model", "worker": "annotator", "value": "score", "question": "aspect"}
-    table = pd.DataFrame(rows)[list(names)].rename(columns=names)
-    path = save(table, tmp_path / f"table.{ending}")
-    named = {"rater" if flag == "worker" else flag: column for flag, column in names.items()}
+    path = save(pd.DataFrame(rows)[list(NAMES)].rename(columns=NAMES), tmp_path / "table.csv")
+    named = {"rater" if flag == "worker" else flag: column for flag, column in NAMES.items()}
     results = analyse(path, tmp_path / "of-table", **(named | {"value": ["score"]}))
     assert numbers_of(results) == numbers_of(analyse(export, tmp_path / "of-export"))
 
