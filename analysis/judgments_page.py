@@ -169,7 +169,7 @@ def _explain() -> list[Part]:
         ),
         Paragraph(
             "Mixed models give every item, completion (what one system wrote for one item) and worker an effect of its "
-            "own, so that ratings that share one are not taken as independent. Their differences of systems are for "
-            "single pairs; the p-values of pairs are corrected by Holm's method."
+            "own, so that ratings that share one are not taken as independent. Their intervals are for single pairs; "
+            "the p-values of pairs are corrected by Holm's method."
         ),
     ]

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -13,7 +12,7 @@ from analysis.pair_differences import PairDifference
 from analysis.plots import plot_differences
 
 # Dark to light, so that grey tells them apart.
-PARTS = {"item": "#20578f", "completion": "#5a8fc4", "worker": "#d9822b", "residual": "#d5dae1"}
+PARTS = {"item": "#1d4f86", "completion": "#4f86bd", "worker": "#e6b566", "residual": "#d5dae1"}
 SMALLEST_LABELLED = 0.07
 
 
@@ -25,7 +24,7 @@ def plot_variance_shares(shares: Mapping[str, Mapping[str, float]]) -> Figure:
     for name, colour in PARTS.items():
         widths = np.array([parts.get(name, 0.0) for parts in shares.values()])
         axes.barh(rows, widths, left=left, height=0.62, color=colour, edgecolor=PAPER, linewidth=1, label=name)
-        is_dark = sum(mpl.colors.to_rgb(colour)) < 1.8
+        is_dark = name in ("item", "completion")
         for row, (start, width) in enumerate(zip(left, widths, strict=True)):
             if width >= SMALLEST_LABELLED:
                 ink = "#ffffff" if is_dark else "#20262e"

@@ -84,6 +84,8 @@ def test_the_figure_of_shares_has_a_bar_for_each_part() -> None:
     assert [patch.get_width() for patch in axes.patches] == pytest.approx([0.25, 0.3, 0.05, 0.4])
     labels = [text.get_text() for text in axes.texts]
     assert labels == ["25%", "30%", "40%"]  # the narrow one has no room
+    greys = [np.dot(patch.get_facecolor()[:3], [0.2126, 0.7152, 0.0722]) for patch in axes.patches]
+    assert (np.diff(greys) > 0.1).all()
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real crowd ratings are not there; PREFLOOP_DATA names their folder")
