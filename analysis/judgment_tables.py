@@ -24,6 +24,8 @@ CHOICES = {
     "both_bad": ("both_bad", "both bad", "tie (bothbad)", "neither"),
 }
 SAID = {word: choice for choice, words in CHOICES.items() for word in words}
+# What only an export says of a row: all of a table counts, and nobody took the time.
+WITHOUT_A_CAMPAIGN = {"kind": "work", "excluded": "", "active_seconds": np.nan}
 # What separates parts of a made-up name: no text of a table holds it.
 SEPARATOR = "\x1f"
 
@@ -122,7 +124,7 @@ def _ratings_of_column(table: pd.DataFrame, name: str, columns: RatingColumns) -
             "worker": _text(kept[columns.rater]),
         }
     )
-    return JudgmentTable(_within_scale(rows, name, columns.scale).assign(kind="work", excluded=""), left_out)
+    return JudgmentTable(_within_scale(rows, name, columns.scale).assign(**WITHOUT_A_CAMPAIGN), left_out)
 
 
 def _values(table: pd.DataFrame, name: str, order: Sequence[str]) -> np.ndarray:
@@ -185,7 +187,7 @@ def votes_of_table(table: pd.DataFrame, columns: VoteColumns) -> JudgmentTable:
     for name, text in (("completion_a", columns.completion_a), ("completion_b", columns.completion_b)):
         if text:
             rows[name] = kept[text].fillna("").astype(str)
-    return JudgmentTable(rows.assign(kind="work", excluded=""), left_out)
+    return JudgmentTable(rows.assign(**WITHOUT_A_CAMPAIGN), left_out)
 
 
 def _choices(table: pd.DataFrame, rows: pd.DataFrame, columns: VoteColumns) -> pd.Series:

@@ -46,7 +46,8 @@ def describe_workers_of_votes(comparisons: pd.DataFrame, gold: pd.DataFrame | No
     votes = comparisons[~comparisons.duplicated(["pair", "worker"])]
     coin, trust = _fit(votes.rename(columns={"pair": "unit", "choice": "answer"}))
     findings = [_flags_finding(flags, measures), _accuracy_finding(coin), _trust_finding(trust)]
-    figures = _draw_measures(measures["left_share"], measures["agreement"], flags)
+    has_sides = "left_share" in measures
+    figures = _draw_measures(measures["left_share"], measures["agreement"], flags) if has_sides else []
     return Chapter(TITLE, tuple(findings), _tables(_add_models(table, coin, trust), flags, "votes"), tuple(figures))
 
 

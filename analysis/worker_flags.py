@@ -9,10 +9,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from analysis.resampling import Floats
+from analysis.multiple_testing import holm
 from analysis.results import Result, format_number, format_p
 from analysis.worker_measures import WorkerMeasure, WorkerValue
 
@@ -72,12 +71,12 @@ def flag_workers(measures: Sequence[WorkerMeasure], *, family_error: float = FAM
     flags, workers, tested = [], set(), set()
     for measure in measures:
         workers |= {value.worker for value in measure.values}
-        adjusted = adjust_holm(np.array([value.p_value for value in measure.values]))
+        adjusted = holm({place: value.p_value for place, value in enumerate(measure.values)})
         tested |= {value.worker for value in measure.values if not math.isnan(value.p_value)}
         flags += [
-            _flag(measure, value, float(p))
-            for value, p in zip(measure.values, adjusted, strict=True)
-            if p <= family_error
+            _flag(measure, value, adjusted[place])
+            for place, value in enumerate(measure.values)
+            if adjusted[place] <= family_error
         ]
     flags.sort(key=lambda flag: (str(flag.worker), flag.flag))
     return WorkerFlags(
@@ -88,16 +87,6 @@ def flag_workers(measures: Sequence[WorkerMeasure], *, family_error: float = FAM
         method=f"a test a rule, Holm over workers at {family_error:g}",
         family_error=family_error,
     )
-
-
-def adjust_holm(p_values: Floats) -> Floats:
-    """Holm's step-down p-values (1979), (W,); NaN stays NaN and does not count."""
-    adjusted = np.full(len(p_values), np.nan)
-    known = np.flatnonzero(np.isfinite(p_values))
-    order = known[np.argsort(p_values[known], kind="stable")]
-    steps = p_values[order] * np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(steps)) if len(order) else steps
-    return adjusted
 
 
 def _flag(measure: WorkerMeasure, value: WorkerValue, p_holm: float) -> Flag:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.matchups import are_sides_known
 from analysis.worker_flags import WorkerFlags, flag_workers
 from analysis.worker_habits import measure_left_share, measure_monotony, measure_speed
 from analysis.worker_measures import WorkerMeasure
@@ -71,13 +72,12 @@ def measure_raters(prepared: RatingsOfWorkers) -> Measures:
 
 
 def measure_voters(votes: pd.DataFrame) -> Measures:
-    """Agreement, side and speed. votes: columns hit, pair, worker, left, choice, active_seconds."""
+    """Agreement, side (where it is known) and speed. votes: columns hit, pair, worker, left, choice, active_seconds."""
     first = votes[~votes.duplicated(["pair", "worker"])]
-    return {
-        "agreement": match_majority(first, unit="pair", worker="worker", value="choice"),
-        "left_share": measure_left_share(votes, worker="worker", left="left", choice="choice"),
-        "speed": measure_speed(votes, hit="hit", worker="worker", seconds="active_seconds"),
-    }
+    measures = {"agreement": match_majority(first, unit="pair", worker="worker", value="choice")}
+    if are_sides_known(votes):
+        measures["left_share"] = measure_left_share(votes, worker="worker", left="left", choice="choice")
+    return measures | {"speed": measure_speed(votes, hit="hit", worker="worker", seconds="active_seconds")}
 
 
 def tabulate_workers(measures: Measures) -> tuple[pd.DataFrame, WorkerFlags]:

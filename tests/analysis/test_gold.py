@@ -76,7 +76,8 @@ def test_who_misses_the_gold_is_flagged_though_gold_is_no_work() -> None:
             rows.append(comparison(100 + item, "supervised", "supervised+nlpo", choice, worker, kind="gold"))
     gold = pd.DataFrame({"item": [f"item-{100 + item}" for item in range(30)], "expected": "b"})
     analysis = analyze_judgments(None, pd.DataFrame(rows), manifest={}, options=Options(draws=10), gold=gold)
-    workers = analysis.chapters[-1].tables["workers_of_votes"].set_index("worker")
+    (chapter,) = [chapter for chapter in analysis.chapters if chapter.title == "Workers"]
+    workers = chapter.tables["workers_of_votes"].set_index("worker")
     assert workers["gold"].to_dict() == {f"worker-{code:02d}": float(code != 7) for code in range(12)}
     assert set(workers["gold_count"]) == {30}
     assert "gold" in workers.loc["worker-07", "flags"]

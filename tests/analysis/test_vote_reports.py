@@ -96,7 +96,7 @@ def test_two_systems_have_a_win_rate_over_items_and_no_ranking(tmp_path: Path) -
     assert mcnemar["details"]["items_b"] == majority.sum()
     assert mcnemar["used"] == 40
     assert not [entry for entry in results["results"] if entry["name"] in ("bradley_terry", "elo")]
-    assert figures(output) == {"win_rates", "position_bias"}
+    assert figures(output) == {"win_rates", "position_bias", "workers_left_share_agreement"}
 
 
 def test_rankings_come_out_with_a_report(tmp_path: Path) -> None:

@@ -1,13 +1,9 @@
 """Flags: Holm's correction, planted bad workers found, and honest crowds left alone as often as promised."""
 
-import math
-
 import numpy as np
 import pandas as pd
-import pytest
-from statsmodels.stats.multitest import multipletests
 
-from analysis.worker_flags import adjust_holm, flag_workers
+from analysis.worker_flags import flag_workers
 from analysis.worker_habits import measure_gold, measure_left_share, measure_monotony, measure_speed
 from analysis.worker_measures import WorkerMeasure
 from analysis.workers import correlate_with_others, match_majority, measure_severity
@@ -30,15 +26,6 @@ def measures_of_votes(table: pd.DataFrame) -> list[WorkerMeasure]:
         measure_left_share(table, worker="worker", left="left", choice="choice"),
         measure_gold(table, worker="worker", value="choice", expected="truth"),
     ]
-
-
-def test_holm_is_that_of_statsmodels_and_ignores_what_is_not_defined() -> None:
-    p_values = np.array([0.01, np.nan, 0.04, 0.03, 0.2, 0.01])
-    known = np.isfinite(p_values)
-    adjusted = adjust_holm(p_values)
-    assert adjusted[known] == pytest.approx(multipletests(p_values[known], method="holm")[1])
-    assert math.isnan(adjusted[1])
-    assert adjust_holm(np.array([])).size == 0
 
 
 def test_each_planted_fault_is_flagged_and_nobody_else() -> None:
