@@ -76,7 +76,8 @@ def test_several_systems_are_ranked_with_their_win_rates(tmp_path: Path) -> None
     rates = win_rates(table, **COLUMNS, seed=0, draws=DRAWS)
     assert matrix["win_rate"].tolist() == pytest.approx([cell.estimate for cell in rates.cells])
     assert matrix["low"].tolist() == pytest.approx([cell.low for cell in rates.cells])
-    assert {"strengths", "win_rate_matrix", "win_rates", "position_bias"} == figures(output)
+    names = {"strengths", "win_rate_matrix", "win_rates", "position_bias", "workers_left_share_agreement"}
+    assert figures(output) == names
     page = (output / "report.html").read_text()
     assert "Strengths of systems</h2>" in page
     assert "rank probabilities" not in page  # the figure shows them
