@@ -137,7 +137,8 @@ def describe_ratings(ratings: pd.DataFrame, manifest: Mapping[str, Any], options
         difference=options.smallest_difference, simulations=min(options.draws, SIMULATIONS), seed=options.seed
     )
     next_study = describe_plan(pilots_of(chapters), plan)
-    return [Chapter("Agreement", (), {}, (draw_agreement(chapters),)), *chapters, next_study]
+    planned = [next_study] if next_study.findings else []
+    return [Chapter("Agreement", (), {}, (draw_agreement(chapters),)), *chapters, *planned]
 
 
 def describe_comparisons(comparisons: pd.DataFrame, options: Options) -> list[Chapter]:
