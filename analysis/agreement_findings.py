@@ -26,10 +26,11 @@ def categorical_findings(
     )
     kappa = fleiss_kappa(judgments, unit=unit, rater="worker", value=value, cluster="item", seed=seed, draws=draws)
     return [
-        coefficient_finding(
-            "percent_agreement", "Percent agreement", subject, percent, percent.reading, percent.warnings
-        ),
-        coefficient_finding("fleiss_kappa", "Fleiss' kappa", subject, kappa, kappa.reading, kappa.warnings),
+        coefficient_finding(name, label, subject, found, found.reading, found.warnings, is_aside=True)
+        for name, label, found in (
+            ("percent_agreement", "Percent agreement", percent),
+            ("fleiss_kappa", "Fleiss' kappa", kappa),
+        )
     ]
 
 

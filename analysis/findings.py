@@ -67,11 +67,18 @@ def alpha_finding(agreement: Agreement, *, subject: str, extra_warnings: tuple[s
         warnings.append(f"alpha is not defined: {agreement.reason}")
     reading = read_alpha(agreement, subject)
     label = f"Alpha, {agreement.level}"
-    return coefficient_finding(f"alpha_{agreement.level}", label, subject, agreement, reading, tuple(warnings))
+    name, is_second = f"alpha_{agreement.level}", agreement.level == "interval"  # beside the ordinal one
+    return coefficient_finding(name, label, subject, agreement, reading, tuple(warnings), is_aside=is_second)
 
 
 def coefficient_finding(
-    name: str, label: str, subject: str, coefficient: Agreement | Coefficient, reading: str, warnings: tuple[str, ...]
+    name: str,
+    label: str,
+    subject: str,
+    coefficient: Agreement | Coefficient,
+    reading: str,
+    warnings: tuple[str, ...],
+    is_aside: bool = False,
 ) -> Finding:
     """A bootstrapped coefficient of agreement as a finding."""
     return Finding(
@@ -90,6 +97,7 @@ def coefficient_finding(
         reading=reading,
         details={"ratings_used": coefficient.ratings_used, "undefined_share": coefficient.undefined_share},
         label=label,
+        is_aside=is_aside,
     )
 
 

@@ -183,7 +183,7 @@ def describe_ratings(
         chapters += describe_metrics_of_ratings(
             ratings, scores, questions=asked, seed=options.seed, draws=options.draws
         )
-    return [*chapters, next_study]
+    return [*chapters, *([next_study] if next_study.findings else [])]
 
 
 def describe_comparisons(

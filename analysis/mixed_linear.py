@@ -22,6 +22,7 @@ from analysis.mixed_results import (
     WorkerEffect,
     make_components,
     make_contrasts,
+    make_system_effects,
     make_worker_effects,
     pair_matrix,
     rows_frame,
@@ -138,13 +139,7 @@ def _describe(design: Design, fit: Fit, centred: Floats, centre: float, confiden
     _, pairs = pair_matrix(len(design.systems))
     freedom = satterthwaite(fit, np.vstack([np.eye(len(design.systems)), pairs]))
     own, of_pairs = freedom[: len(design.systems)], freedom[len(design.systems) :]
-    half = stats.t.ppf((1 + confidence) / 2, own) * np.sqrt(np.diag(covariance))
-    systems = tuple(
-        SystemEffect(name, centre + mean, error, centre + mean - width, centre + mean + width)
-        for name, mean, error, width in zip(
-            design.systems, point.fixed.tolist(), np.sqrt(np.diag(covariance)).tolist(), half.tolist(), strict=True
-        )
-    )
+    errors = np.sqrt(np.diag(covariance))
     chosen = np.flatnonzero(design.is_fitted)
     components = make_components(
         [*(FACTORS[place] for place in chosen), "residual"],
@@ -153,7 +148,7 @@ def _describe(design: Design, fit: Fit, centred: Floats, centre: float, confiden
     )
     omnibus, warnings = _test_systems(design, centred, point.ratios)
     return LinearMixed(
-        systems=systems,
+        systems=make_system_effects(design.systems, centre + point.fixed, errors, own, confidence),
         contrasts=make_contrasts(design.systems, point.fixed, covariance, of_pairs, confidence),
         components=components,
         workers=_predict_workers(design, fit, variance),

@@ -26,6 +26,7 @@ from analysis.mixed_results import (
     WorkerEffect,
     make_components,
     make_contrasts,
+    make_system_effects,
     make_worker_effects,
     rows_frame,
 )
@@ -251,21 +252,12 @@ def _describe(
     covariance[1:, 1:] = np.linalg.inv(hessian)[steps : steps + count - 1, steps : steps + count - 1]
     centre = np.eye(count) - 1 / count
     centred, errors = centre @ levels, np.sqrt(np.diag(centre @ covariance @ centre).clip(min=0))
-    half = stats.norm.ppf((1 + confidence) / 2) * errors
-    systems = tuple(
-        SystemEffect(name, *row)
-        for name, row in zip(
-            design.systems,
-            np.column_stack([centred, errors, centred - half, centred + half]).tolist(),
-            strict=True,
-        )
-    )
-    infinite = np.full(count * (count - 1) // 2, np.inf)
+    normal = np.full(max(count, count * (count - 1) // 2), np.inf)  # degrees of freedom
     omnibus, warnings = _test_systems(design, fit, category)
     fitted = np.flatnonzero(fit.is_fitted)
     return OrdinalMixed(
-        systems=systems,
-        contrasts=make_contrasts(design.systems, levels, covariance, infinite, confidence),
+        systems=make_system_effects(design.systems, centred, errors, normal[:count], confidence),
+        contrasts=make_contrasts(design.systems, levels, covariance, normal[: count * (count - 1) // 2], confidence),
         # With the first system's level as 0; the systems' mean is 0 instead.
         thresholds=tuple((parameters.thresholds - levels.mean()).tolist()),
         categories=tuple(categories),

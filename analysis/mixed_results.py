@@ -109,6 +109,15 @@ def make_contrasts(
     )
 
 
+def make_system_effects(
+    systems: Sequence[Any], levels: Floats, errors: Floats, degrees_of_freedom: Floats, confidence: float
+) -> tuple[SystemEffect, ...]:
+    """Every system with its interval; all (S,), degrees of freedom infinite for the normal."""
+    half = stats.t.ppf((1 + confidence) / 2, degrees_of_freedom) * errors
+    rows = np.column_stack([levels, errors, levels - half, levels + half]).tolist()
+    return tuple(SystemEffect(system, *row) for system, row in zip(systems, rows, strict=True))
+
+
 def holm(p_values: Floats) -> Floats:
     """Holm's step-down correction (1979)."""
     order = np.argsort(p_values, kind="stable")

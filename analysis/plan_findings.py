@@ -145,7 +145,7 @@ def draw_power(grid: PowerGrid, question: str, *, is_aside: bool = False) -> Nam
     with figure_style():
         figure = grid.plot()
     caption = (
-        f"Power to find a difference of {grid.study.difference:.2f} in {question} between {grid.study.systems} systems "
+        f"Power to find a difference of {grid.study.difference:.3g} in {question} between {grid.study.systems} systems "
         f"at p = {grid.study.alpha:g}, by an analysis of variance blocked by item. Lines: closed form. Dots: "
         f"{grid.simulations} simulated studies each, with 95% Wilson intervals."
     )

@@ -109,7 +109,7 @@ class Power(Result):
     def reading(self) -> str:
         interval = format_interval(self.low, self.high, 2)
         return (
-            f"With {self.items} items and {self.raters} raters a completion the power is "
+            f"With {self.items} items, each completion rated by {self.raters}, the power is "
             f"{format_number(self.estimate, 2)} {interval} by simulation, "
             f"{format_number(self.closed_form, 2)} by formula."
         )
@@ -131,7 +131,7 @@ class PowerGrid(Result):
     @property
     def reading(self) -> str:
         opening = (
-            f"To find a difference of {format_number(self.study.difference, 2)} with power {self.target:g}, "
+            f"To find a difference of {self.study.difference:.3g} with power {self.target:g}, "
             f"{self.study.systems} systems need"
         )
         if not self.smallest:

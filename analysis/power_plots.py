@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, PercentFormatter
 
@@ -25,25 +26,9 @@ def plot_power(grid: "PowerGrid") -> Figure:
     counts = sorted({power.raters for power in grid.powers})
     curve = np.unique(np.geomspace(sizes[0], sizes[-1], CURVE_POINTS).round().astype(int)).tolist()
     for index, raters in enumerate(counts):
-        colour, marker = CATEGORIES[index % len(CATEGORIES)], MARKERS[index % len(MARKERS)]
-        line = LINES[index % len(LINES)]
-        powers = [power for power in grid.powers if power.raters == raters and not power.reason]
         heights = [blocked_power(grid.study, items=items, raters=raters) for items in curve]
-        axes.plot(curve, heights, color=colour, linestyle=line, linewidth=1.7, zorder=2)
-        places, shares = [power.items for power in powers], np.array([power.estimate for power in powers])
-        ends = [shares - [power.low for power in powers], [power.high for power in powers] - shares]
-        axes.errorbar(
-            places,
-            shares,
-            yerr=np.maximum(ends, 0),
-            color=colour,
-            fmt=marker,
-            markersize=7,
-            markeredgecolor=PAPER,
-            elinewidth=1.3,
-            zorder=3,
-            label=f"{raters} {'rater' if raters == 1 else 'raters'}",
-        )
+        axes.plot(curve, heights, color=_colour(index), linestyle=LINES[index % len(LINES)], linewidth=1.7, zorder=2)
+        _draw_simulated(axes, grid, raters, index)
     axes.axhline(grid.target, color=INK, linewidth=1)
     axes.annotate(
         f"{grid.target:.0%}", (1, grid.target), (6, -3), axes.get_yaxis_transform(), "offset points", color=INK
@@ -58,3 +43,26 @@ def plot_power(grid: "PowerGrid") -> Figure:
     axes.set_ylabel("power")
     figure.legend(loc="outside upper left", ncols=len(counts), title="a completion is rated by", alignment="left")
     return figure
+
+
+def _draw_simulated(axes: Axes, grid: "PowerGrid", raters: int, index: int) -> None:
+    """Dots of one number of raters, with their intervals; designs that were not simulated have none."""
+    powers = [power for power in grid.powers if power.raters == raters and not power.reason]
+    shares = np.array([power.estimate for power in powers])
+    ends = [shares - [power.low for power in powers], [power.high for power in powers] - shares]
+    axes.errorbar(
+        [power.items for power in powers],
+        shares,
+        yerr=np.maximum(ends, 0),
+        color=_colour(index),
+        fmt=MARKERS[index % len(MARKERS)],
+        markersize=7,
+        markeredgecolor=PAPER,
+        elinewidth=1.3,
+        zorder=3,
+        label=f"{raters} {'rater' if raters == 1 else 'raters'}",
+    )
+
+
+def _colour(index: int) -> str:
+    return CATEGORIES[index % len(CATEGORIES)]

@@ -91,6 +91,7 @@ def _flags_finding(flags: WorkerFlags, measures: Measures) -> Finding:
             "flags": flags.to_frame().to_dict("records"),
             "measures": {name: measure.method for name, measure in measures.items()},
             "estimate_is": "workers with a flag",
+            "out_of": flags.tested,
         },
         label="Workers with a flag",
     )

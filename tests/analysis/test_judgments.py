@@ -206,10 +206,11 @@ def test_constant_ratings_are_reported_as_undefined(tmp_path: Path) -> None:
         rating(item, system, "quality", 3, worker) for item in range(6) for system in ("s", "t") for worker in range(3)
     ]
     results = analyse(write_export(tmp_path / "export", kind="ratings", rows=rows), tmp_path / "analysis")
-    for name in ("alpha_ordinal", "anova_one_way", "friedman"):
+    for name in ("alpha_ordinal", "anova_one_way", "friedman", "mixed_linear", "mixed_ordinal"):
         entry = finding(results, name, "quality")
         assert entry["estimate"] is None
         assert "not defined" in entry["reading"] or "cannot be compared" in entry["reading"]
+    assert "How large a next study" not in (tmp_path / "analysis" / "report.html").read_text()
 
 
 def test_all_ties_are_reported_as_undefined(tmp_path: Path) -> None:

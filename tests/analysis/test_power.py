@@ -62,6 +62,7 @@ def test_simulation_and_closed_form_agree(study: RatingStudy, items: int, raters
     # 3 binomial standard errors: at most 3 sqrt(.25 / 4000) = .024.
     assert power.estimate == pytest.approx(power.closed_form, abs=0.024)
     assert power.low < power.estimate < power.high
+    assert power.reading.startswith(f"With {items} items, each completion rated by {raters}, the power is 0.")
 
 
 @pytest.mark.parametrize(("systems", "workers"), [(2, None), (2, 5), (5, 12)])
@@ -127,7 +128,7 @@ def test_a_plan_has_every_design_and_the_smallest_for_each_number_of_raters() ->
     assert [(power.raters, power.items) for power in grid.smallest] == [(1, 202), (3, 92)]
     assert all(0.7 < power.estimate < 0.9 for power in grid.smallest)
     assert grid.reading == (
-        "To find a difference of 0.30 with power 0.8, 2 systems need 202 items with 1 rater a completion (404 ratings) "
+        "To find a difference of 0.3 with power 0.8, 2 systems need 202 items with 1 rater a completion (404 ratings) "
         "or 92 with 3 (552)."
     )
     frame = grid.to_frame()
@@ -146,10 +147,22 @@ def test_sizes_that_are_not_named_lie_around_the_answer() -> None:
 
 
 def test_a_difference_too_small_for_any_study_is_said_to_be() -> None:
-    grid = plan_ratings(RatingStudy(1e-4, PILOT), seed=0, items=(20,), simulations=50)
+    grid = plan_ratings(RatingStudy(1e-4, PILOT), seed=0, items=(20, 1000), raters=(1,), simulations=1000)
     assert grid.smallest == ()
+    assert grid.reading.startswith("To find a difference of 0.0001 with power 0.8")
     assert "more than 1000000 items" in grid.reading
     assert grid.warnings == ("with some numbers of raters no 1000000 items reach power 0.8",)
+
+
+def test_designs_too_large_to_simulate_have_the_closed_form_alone() -> None:
+    grid = plan_ratings(RatingStudy(0.3, PILOT), seed=0, items=(20, 1000), raters=(1,), simulations=1000)
+    small, large = grid.powers
+    assert (small.reason, large.reason) == ("", "the study is too large to be simulated here")
+    assert math.isnan(large.estimate)
+    assert large.closed_form == blocked_power(grid.study, items=1000, raters=1)
+    with figure_style():
+        (axes,) = grid.plot().axes
+    assert [len(container.lines[0].get_xdata()) for container in axes.containers] == [1]
 
 
 def test_raters_beyond_the_pool_are_left_out_of_a_plan() -> None:

@@ -59,7 +59,9 @@ class Command(PipelineCommand):
         )
         parser.add_argument("--output", type=Path, required=True, help="the folder to write; it must not exist")
         parser.add_argument("--seed", type=int, default=Options().seed, help="seed of bootstrap and sign flips")
-        parser.add_argument("--draws", type=int, default=Options().draws, help="bootstrap draws")
+        parser.add_argument(
+            "--draws", type=int, default=Options().draws, help="bootstrap draws, and most simulated studies"
+        )
         parser.add_argument(
             "--smallest-difference",
             type=float,
