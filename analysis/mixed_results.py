@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from analysis.multiple_testing import holm
 from analysis.resampling import Floats
 from analysis.results import NAN
 
@@ -99,9 +100,10 @@ def make_contrasts(
     error = np.sqrt(np.einsum("ps,st,pt->p", matrix, covariance, matrix))
     half = stats.t.ppf((1 + confidence) / 2, degrees_of_freedom) * error
     p_value = 2 * stats.t.sf(np.abs(difference) / error, degrees_of_freedom)
+    corrected = np.array(list(holm(dict(enumerate(p_value))).values()))
     columns = (
         *(difference, error, np.where(np.isfinite(degrees_of_freedom), degrees_of_freedom, NAN)),
-        *(difference - half, difference + half, p_value, holm(p_value)),
+        *(difference - half, difference + half, p_value, corrected),
     )
     return tuple(
         Contrast(systems[first], systems[second], *row)
@@ -116,15 +118,6 @@ def make_system_effects(
     half = stats.t.ppf((1 + confidence) / 2, degrees_of_freedom) * errors
     rows = np.column_stack([levels, errors, levels - half, levels + half]).tolist()
     return tuple(SystemEffect(system, *row) for system, row in zip(systems, rows, strict=True))
-
-
-def holm(p_values: Floats) -> Floats:
-    """Holm's step-down correction (1979)."""
-    order = np.argsort(p_values, kind="stable")
-    stepped = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1))
-    corrected = np.empty_like(stepped)
-    corrected[order] = np.minimum(1, stepped)
-    return corrected
 
 
 def make_components(

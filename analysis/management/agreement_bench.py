@@ -1,6 +1,7 @@
-"""What alpha costs: counting a long table, alpha of the counts, and its bootstrap, each timed apart."""
+"""What alpha costs: counting a long table, alpha of the counts, and its bootstrap, each timed apart; and a peer's."""
 
 import dataclasses
+import importlib.util
 import resource
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from analysis.rating_counts import Level, count_ratings
 
 COLUMNS = {"unit": "unit", "rater": "rater", "value": "value"}
 UNITS_PER_ITEM = 5  # systems
+MOST_POINTS_OF_PEER = 20  # with 101 it takes more than 20 GB
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,7 +64,21 @@ def time_case(case: Case, config: BenchConfig) -> dict[str, dict[str, float]]:
     counts, counting = timed(lambda: count_ratings(table, level=case.level, cluster=case.cluster, **COLUMNS))
     _, alpha = timed(lambda: describe(counts))
     _, bootstrap = timed(lambda: resample(counts, seed=config.seed, draws=config.draws))
-    return {"count": counting, "alpha": alpha, "bootstrap": bootstrap}
+    return {"count": counting, "alpha": alpha, "bootstrap": bootstrap} | time_peer(case, config, table)
+
+
+def time_peer(case: Case, config: BenchConfig, table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Alpha by the package krippendorff, where it is installed: of a matrix, which is not counted in its time.
+
+    It has no bootstrap, and of many values it would fill the memory.
+    """
+    if case.points > MOST_POINTS_OF_PEER or not importlib.util.find_spec("krippendorff"):
+        return {}
+    import krippendorff
+
+    matrix = table["value"].to_numpy().reshape(config.units, config.raters).T
+    _, alpha = timed(lambda: krippendorff.alpha(reliability_data=matrix, level_of_measurement=case.level))
+    return {"alpha by krippendorff": alpha}
 
 
 def make_ratings(config: BenchConfig, points: int) -> pd.DataFrame:

@@ -8,12 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from analysis.drawing import figure_style
 from analysis.mixed_design import read_design
 from analysis.mixed_linear import LinearMixed, fit_linear_mixed
-from analysis.mixed_results import holm
 from analysis.reml import STARTS, Criterion, minimise_deviance, satterthwaite
 from annotation.errors import InputError
 from tests.analysis.mixed_tables import COLUMNS, REFERENCES, make_table, read_reference
@@ -160,12 +158,6 @@ def test_names_order_and_scale_of_ratings_change_nothing_else(seed: int, shift: 
     assert turned.contrasts[1].difference == pytest.approx(-scale * straight.contrasts[1].difference, rel=1e-4)
     assert turned.contrasts[1].p_value == pytest.approx(straight.contrasts[1].p_value, rel=1e-3)
     assert turned.omnibus.statistic == pytest.approx(straight.omnibus.statistic, abs=1e-4)
-
-
-@pytest.mark.parametrize("p_values", [[0.03], [0.01, 0.02, 0.03], [0.04, 0.011, 0.012, 0.9, 0.011], [0.0, 1.0, 0.5]])
-def test_holm_is_that_of_statsmodels(p_values: list[float]) -> None:
-    corrected = multipletests(p_values, method="holm")[1]
-    assert holm(np.array(p_values)) == pytest.approx(corrected, abs=1e-12)
 
 
 def test_pairs_are_corrected_by_holm() -> None:
