@@ -98,7 +98,7 @@ class LanguageReader(HTMLParser):
     ("kind", "ours", "texts"),
     [
         ("likert", "Send and go on", ["dog 0, run", "A dog 0 runs."]),
-        ("pairwise", "A is better", ["dog 0, park, run", "Slightly", "A park 0 runs & in the dog."]),
+        ("pairwise", "A is better", ["dog 0, park, run", "조금 더", "A park 0 runs & in the dog."]),
         ("ranking", "1st", ["dog 0, run", "A dog 0 runs in the park."]),
         ("best_worst", "Worst", ["dog 0, run", "A dog 0 runs in the park."]),
     ],
