@@ -1,13 +1,15 @@
 """Agreement beside the headline alpha: what else papers report, alpha by system, and without each worker."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from analysis.agreement import Agreement
-from analysis.agreement_breakdowns import alpha_by_group, alpha_without_each_rater
+from analysis.agreement_breakdowns import alpha_without_each_rater
 from analysis.findings import Finding, coefficient_finding
 from analysis.icc import Form, IntraclassCorrelation, intraclass_correlation
 from analysis.kappa import fleiss_kappa, percent_agreement
-from analysis.rating_counts import Level
 from analysis.results import NAN
 
 # A crowd's units have raters of their own, so the two-way forms do not fit.
@@ -44,21 +46,8 @@ def icc_findings(ratings: pd.DataFrame, *, unit: str, value: str, subject: str) 
     ]
 
 
-def tabulate_alpha_by_system(
-    ratings: pd.DataFrame, *, unit: str, value: str, level: Level, seed: int, draws: int
-) -> pd.DataFrame:
+def tabulate_alpha_by_system(by_system: Mapping[Any, Agreement]) -> pd.DataFrame:
     """A row a system, with its interval over items."""
-    by_system = alpha_by_group(
-        ratings,
-        by="system",
-        unit=unit,
-        rater="worker",
-        value=value,
-        level=level,
-        cluster="item",
-        seed=seed,
-        draws=draws,
-    )
     return pd.DataFrame(
         [
             {

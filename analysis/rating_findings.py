@@ -1,10 +1,12 @@
 """Likert ratings: agreement, means and every comparison of the systems, a question at a time."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
 from analysis.agreement import Agreement, resample
+from analysis.agreement_breakdowns import alpha_by_group
 from analysis.agreement_findings import (
     categorical_findings,
     icc_findings,
@@ -58,7 +60,8 @@ def describe_question(
         figures += draw_groups(tests, question)
     mixed, mixed_tables, mixed_figures = describe_mixed(first_ratings, question)
     findings, appendix, figures = findings + mixed, appendix | mixed_tables, figures + mixed_figures
-    tables |= _break_down_alpha(first_ratings, agreements[0], question, seed=seed, draws=draws)
+    alphas, alpha_figures = _break_down_alpha(first_ratings, agreements[0], question, seed=seed, draws=draws)
+    tables, figures = tables | alphas, figures + alpha_figures
     title = question[:1].upper() + question[1:]
     return Chapter(title, tuple(findings), tables, tuple(figures), introduction, appendix)
 
@@ -85,14 +88,25 @@ def measure_agreement(first_ratings: pd.DataFrame, *, seed: int, draws: int) -> 
 
 def _break_down_alpha(
     first_ratings: pd.DataFrame, whole: Agreement, question: str, *, seed: int, draws: int
-) -> dict[str, pd.DataFrame]:
-    columns = {"unit": "hit", "value": "value"}
-    return {
-        f"{question}_alpha_by_system": tabulate_alpha_by_system(
-            first_ratings, level=whole.level, seed=seed, draws=draws, **columns
-        ),
+) -> tuple[dict[str, pd.DataFrame], list[NamedFigure]]:
+    """Alpha by system, as a table and, of several, a figure; and without each worker."""
+    columns: dict[str, Any] = {"unit": "hit", "value": "value"}
+    by_system = alpha_by_group(
+        first_ratings, by="system", rater="worker", level=whole.level, cluster="item", seed=seed, draws=draws, **columns
+    )
+    tables = {
+        f"{question}_alpha_by_system": tabulate_alpha_by_system(by_system),
         f"{question}_alpha_without_workers": tabulate_alpha_without_workers(first_ratings, whole, **columns),
     }
+    if len(by_system) < 2 or all(agreement.reason for agreement in by_system.values()):
+        return tables, []
+    with figure_style():
+        figure = plot_alpha({str(system): agreement for system, agreement in by_system.items()})
+    caption = (
+        f"{whole.level.capitalize()} alpha on {question} within each system. There ratings spread less than over all, so "
+        "it is lower, although nobody judged worse."
+    )
+    return tables, [NamedFigure(f"{question}_alpha_by_system", figure, caption, is_aside=True)]
 
 
 def draw_agreement(chapters: list[Chapter]) -> NamedFigure:

@@ -65,7 +65,7 @@ def test_ratings_give_every_statistic_with_its_figures(rated: Path, tmp_path: Pa
     assert best["low"] < best["estimate"] < best["high"]
     assert len(finding(results, "tukey_hsd", "quality")["details"]["pairs"]) == 6
     figures = {path.name for path in (output / "figures").iterdir()}
-    kinds = ("ratings", "pairs", "tukey", "effects", "assumptions", "mixed", "power")
+    kinds = ("ratings", "pairs", "tukey", "effects", "assumptions", "mixed", "power", "alpha_by_system")
     names = [f"{question}_{kind}" for question in ("quality", "fluency") for kind in kinds]
     names += ["agreement", "variance_shares", "workers_severity_agreement", "worker_confusions"]
     assert figures == {f"{name}.{suffix}" for name in names for suffix in ("svg", "png")}
