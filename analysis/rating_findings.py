@@ -103,8 +103,8 @@ def _break_down_alpha(
     with figure_style():
         figure = plot_alpha({str(system): agreement for system, agreement in by_system.items()})
     caption = (
-        f"{whole.level.capitalize()} alpha on {question} within each system. There ratings spread less than over all, so "
-        "it is lower, although nobody judged worse."
+        f"{whole.level.capitalize()} alpha on {question} within each system. There ratings spread less than over "
+        "all, so it is lower, although nobody judged worse."
     )
     return tables, [NamedFigure(f"{question}_alpha_by_system", figure, caption, is_aside=True)]
 
