@@ -234,10 +234,8 @@ def _aggregate_pair(comparisons: list[Comparison]) -> Preference:
             raise InputError(
                 f"pair {first.pair!r} has two different contents; expected one prompt and two completions."
             )
-    votes = Counter(comparison.choice for comparison in comparisons)
-    total = len(comparisons)
-    label = next((side for side in ("a", "b") if 2 * votes[side] > total), "")
-    return Preference(
+    return count_preference(
+        Counter(comparison.choice for comparison in comparisons),
         pair=first.pair,
         item=first.item,
         prompt=first.prompt,
@@ -245,14 +243,23 @@ def _aggregate_pair(comparisons: list[Comparison]) -> Preference:
         completion_b=first.completion_b,
         system_a=first.system_a,
         system_b=first.system_b,
-        votes_a=votes["a"],
-        votes_b=votes["b"],
-        votes_tie=votes["tie"],
-        votes_both_bad=votes["both_bad"],
-        label=label,
-        margin=abs(votes["a"] - votes["b"]) / total,
-        agreement=share_of_agreeing_pairs(votes.values()),
         split=split_of_prompt(first.prompt),
+    )
+
+
+def count_preference(votes: Mapping[str, int], **texts: str) -> Preference:
+    """The preference of a pair with so many votes for each choice; a side with more than half of them is the label."""
+    counts = {choice: votes.get(choice, 0) for choice in CHOICES}
+    total = sum(counts.values())
+    return Preference(
+        **texts,
+        votes_a=counts["a"],
+        votes_b=counts["b"],
+        votes_tie=counts["tie"],
+        votes_both_bad=counts["both_bad"],
+        label=next((side for side in ("a", "b") if 2 * counts[side] > total), ""),
+        margin=abs(counts["a"] - counts["b"]) / max(1, total),
+        agreement=share_of_agreeing_pairs(counts.values()),
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from annotation.errors import InputError
-from annotation.records import SPLITS, Preference, read_preferences, share_of_agreeing_pairs, split_of_prompt
+from annotation.records import SPLITS, Preference, count_preference, read_preferences, split_of_prompt
 from reward_models.pair_layouts import VotedPair, recognise_layout
 
 FILES = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
@@ -85,9 +85,9 @@ def _preference(pair: VotedPair, split: str, number: int, splits: Iterable[str])
     if not pair.name and _digest(pair)[0] % 2:
         texts.reverse()
         votes["a"], votes["b"] = votes["b"], votes["a"]
-    total = sum(votes.values())
     (completion_a, system_a), (completion_b, system_b) = texts
-    return Preference(
+    return count_preference(
+        votes,
         pair=pair.name or f"{split}-{number}",
         item=hashlib.sha256(pair.prompt.encode()).hexdigest()[:16],
         prompt=pair.prompt,
@@ -95,13 +95,6 @@ def _preference(pair: VotedPair, split: str, number: int, splits: Iterable[str])
         completion_b=completion_b,
         system_a=system_a,
         system_b=system_b,
-        votes_a=votes["a"],
-        votes_b=votes["b"],
-        votes_tie=votes["tie"],
-        votes_both_bad=votes["both_bad"],
-        label=next((side for side in ("a", "b") if 2 * votes[side] > total), ""),
-        margin=abs(votes["a"] - votes["b"]) / max(1, total),
-        agreement=share_of_agreeing_pairs(votes.values()),
         split=_split(pair.prompt, split, set(splits)),
     )
 

@@ -23,6 +23,8 @@ def evaluate_in_detail(
     seed: int,
 ) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
     """Everything that the page shows of one split, and its tables."""
+    # The model reads each text once, however many of the tables it stands in.
+    scorers = scorers | {MODEL: _remember(scorers[MODEL])}
     pairs = [pair for pair in preferences if pair.split == split]
     decided = [pair for pair in pairs if pair.label]
     measured = evaluate_on_votes(pairs, scorers, seed)
@@ -38,6 +40,20 @@ def evaluate_in_detail(
         "calibration": calibration,
     }
     return evaluation, {"breakdown": break_down(decided, scores, seed), "calibration": bins}
+
+
+def _remember(score: Score) -> Score:
+    """The same scorer, which is asked for each prompt and completion once."""
+    known: dict[tuple[str, str], float] = {}
+
+    def look_up(prompts: Sequence[str], completions: Sequence[str]) -> np.ndarray:
+        texts = list(zip(prompts, completions, strict=True))
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        if new:
+            known.update(zip(new, score([text[0] for text in new], [text[1] for text in new]), strict=True))
+        return np.array([known[text] for text in texts])
+
+    return look_up
 
 
 def break_down(pairs: Sequence[Preference], scores: pd.DataFrame, seed: int) -> pd.DataFrame:

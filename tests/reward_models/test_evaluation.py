@@ -61,6 +61,20 @@ def test_parts_add_up_to_the_whole() -> None:
     assert set(evaluation["differences"]) == {"reward model less longer is better"}
 
 
+def test_the_model_reads_each_text_once(tmp_path: Path) -> None:
+    read: list[tuple[str, str]] = []
+
+    def score(prompts: list[str], completions: list[str]) -> np.ndarray:
+        read.extend(zip(prompts, completions, strict=True))
+        return knows_the_label(prompts, completions)
+
+    votes = read_comparisons(write_votes(tmp_path / "export"))
+    evaluate_in_detail(PAIRS, {"reward model": score, "longer is better": score_length}, votes, "test", seed=0)
+    shown = [pair for pair in PAIRS if pair.split in ("test", "validation")]
+    assert len(read) == len(set(read))
+    assert set(read) == {(pair.prompt, text) for pair in shown for text in (pair.completion_a, pair.completion_b)}
+
+
 def test_workers_and_the_model_are_held_against_the_same_votes(tmp_path: Path) -> None:
     votes = read_comparisons(write_votes(tmp_path / "export"))
     compared = compare_with_workers(votes, [pair for pair in PAIRS if pair.split == "test"], knows_the_label, seed=0)
