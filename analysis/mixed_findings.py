@@ -98,8 +98,7 @@ def _read(model: LinearMixed | OrdinalMixed, name: str, question: str, largest: 
     if math.isnan(model.omnibus.p_value):
         return f"On {question} {name} compares nothing: {model.warnings[-1]}."
     verdict = "differ" if is_significant(model.omnibus.p_value) else "do not differ significantly"
-    test = f"chi-square({model.omnibus.degrees_of_freedom}) = {format_number(model.omnibus.statistic, 2)}"
-    return f"By {name} the systems {verdict} on {question}: {test}, {format_p(model.omnibus.p_value)}; {largest}."
+    return f"By {name} the systems {verdict} on {question}: {model.omnibus}; {largest}."
 
 
 def _read_largest(model: LinearMixed) -> str:

@@ -29,7 +29,7 @@ from analysis.mixed_results import (
 )
 from analysis.reml import Criterion, Fit, minimise_deviance, satterthwaite
 from analysis.resampling import CONFIDENCE, Floats
-from analysis.results import NAN, Result, format_number, format_p
+from analysis.results import NAN, Result
 from analysis.tables import numbers, require_columns
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ class LinearMixed(Result):
         if math.isnan(self.omnibus.p_value):
             return f"By a linear mixed model {spread}."
         verdict = "differ" if self.omnibus.p_value <= 1 - self.confidence else "do not differ significantly"
-        test = f"chi-square({self.omnibus.degrees_of_freedom}) = {format_number(self.omnibus.statistic, 2)}"
-        return f"By a linear mixed model the systems {verdict}: {test}, {format_p(self.omnibus.p_value)}; {spread}."
+        return f"By a linear mixed model the systems {verdict}: {self.omnibus}; {spread}."
 
     def to_frame(self) -> pd.DataFrame:
         """A row a pair of systems."""

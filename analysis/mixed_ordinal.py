@@ -31,7 +31,7 @@ from analysis.mixed_results import (
     rows_frame,
 )
 from analysis.resampling import CONFIDENCE, Floats
-from analysis.results import NAN, Result, format_number, format_p
+from analysis.results import NAN, Result
 from analysis.tables import numbers, quoted, require_columns
 from annotation.errors import InputError
 
@@ -78,8 +78,7 @@ class OrdinalMixed(Result):
         if math.isnan(self.omnibus.p_value):
             return "By a cumulative logit mixed model nothing is compared: there is one system."
         verdict = "differ" if self.omnibus.p_value <= 1 - self.confidence else "do not differ significantly"
-        test = f"chi-square({self.omnibus.degrees_of_freedom}) = {format_number(self.omnibus.statistic, 2)}"
-        return f"By a cumulative logit mixed model the systems {verdict}: {test}, {format_p(self.omnibus.p_value)}."
+        return f"By a cumulative logit mixed model the systems {verdict}: {self.omnibus}."
 
     def to_frame(self) -> pd.DataFrame:
         """A row a pair of systems."""

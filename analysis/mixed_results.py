@@ -12,7 +12,7 @@ from scipy import stats
 
 from analysis.multiple_testing import holm
 from analysis.resampling import Floats
-from analysis.results import NAN
+from analysis.results import NAN, format_number, format_p
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -74,6 +74,9 @@ class Omnibus:
     statistic: float = NAN
     degrees_of_freedom: int = 0
     p_value: float = NAN
+
+    def __str__(self) -> str:
+        return f"chi-square({self.degrees_of_freedom}) = {format_number(self.statistic, 2)}, {format_p(self.p_value)}"
 
 
 def pair_matrix(size: int) -> tuple[list[tuple[int, int]], Floats]:
