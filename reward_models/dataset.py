@@ -1,5 +1,7 @@
 """The votes on pairs as training data: soft targets, and splits that share no prompt."""
 
+import hashlib
+import json
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -7,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from annotation.errors import InputError
-from annotation.records import Preference, normalise_prompt
+from annotation.records import Preference, normalise_prompt, to_dict
 
 Row = TypeVar("Row")
 
@@ -16,12 +18,17 @@ PRIOR_VOTES = 0.5  # added to each side, so that three votes out of three are no
 
 @dataclass(frozen=True, slots=True)
 class PairSplits:
-    """Pairs with at least one vote for a side, by split of their prompt."""
+    """Pairs with at least one vote for a side, by split of their prompt.
+
+    left_out: pairs by the reason. degrees: how much better completion a is said to be, from -1 to 1, by the pair's
+    name, where workers were asked.
+    """
 
     train: tuple[Preference, ...]
     validation: tuple[Preference, ...]
     test: tuple[Preference, ...]
-    left_out: Mapping[str, int] = field(default_factory=dict)  # pairs by the reason
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    degrees: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def texts(self) -> tuple[list[str], list[str]]:
@@ -46,12 +53,14 @@ def split_pairs(preferences: Iterable[Preference]) -> PairSplits:
             counted = "".join(f"; {count} left out, {reason}" for reason, count in left_out.items())
             raise InputError(f"no pair to learn from is in the {name} split; expected some in each of three{counted}.")
     _expect_disjoint(splits)
-    return PairSplits(**splits, left_out=dict(left_out))
+    return PairSplits(splits["train"], splits["validation"], splits["test"], dict(left_out))
 
 
 def _why_unusable(pair: Preference) -> str:
     if pair.votes_a + pair.votes_b + pair.votes_tie == 0:
         return "without a vote for a side or a tie"
+    if not (pair.completion_a.strip() and pair.completion_b.strip()):
+        return "with an empty completion"
     if pair.completion_a == pair.completion_b:
         return "whose completions are the same text"
     return ""
@@ -72,6 +81,14 @@ def vote_fraction(pair: Preference) -> float:
     votes_a = pair.votes_a + 0.5 * pair.votes_tie
     total = pair.votes_a + pair.votes_b + pair.votes_tie
     return (votes_a + PRIOR_VOTES) / (total + 2 * PRIOR_VOTES)
+
+
+def sha256_of_pairs(splits: PairSplits) -> str:
+    """Names the data of a run, so that a resumed run cannot go on with other data."""
+    digest = hashlib.sha256()
+    for pair in (*splits.train, *splits.validation):
+        digest.update(json.dumps([to_dict(pair), splits.degrees.get(pair.pair)]).encode())
+    return digest.hexdigest()
 
 
 def shuffle_votes(pairs: Sequence[Preference], seed: int) -> list[Preference]:

@@ -1,6 +1,6 @@
 """Scores of completions by a trained preference model, as a plain callable."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from reward_models.model import PreferenceModel, load_model
+from reward_models.checkpoints import load_model
+from reward_models.model import PreferenceModel
+
+WHOLE_VOCABULARY = 2**26  # logits that are held at a time where all of them are read: 256 MiB
 
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """(prompts, completions, records) → logits; batched by length, and the same whatever the batch.
+    """(prompts, completions, records) → scores; batched by length, and the same whatever the batch.
 
     σ((score − mean) / temperature) is the preference in (0, 1).
     """
@@ -33,15 +36,32 @@ class Scorer:
     def __call__(self, prompts: Sequence[str], completions: Sequence[str], records: Sequence[Any] = ()) -> np.ndarray:
         """Scores in nats, one for each completion; `records` are accepted as every reward takes them, and not used."""
         scores = np.zeros(len(completions))
-        # Rows of similar length share a batch, so that little is padded.
-        order = np.argsort([len(prompt) + len(text) for prompt, text in zip(prompts, completions, strict=True)])
-        for start in range(0, len(order), self.batch):
-            rows = order[start : start + self.batch]
-            scores[rows] = self.model([prompts[row] for row in rows], [completions[row] for row in rows]).cpu().numpy()
+        for rows in self._batches(prompts, completions):
+            read = self.model([prompts[row] for row in rows], [completions[row] for row in rows])
+            scores[rows] = read.cpu().numpy()
         return scores
+
+    def _batches(self, prompts: Sequence[str], completions: Sequence[str]) -> Iterator[np.ndarray]:
+        """Rows of similar length together, so that little is padded."""
+        lengths = [len(prompt) + len(text) for prompt, text in zip(prompts, completions, strict=True)]
+        order = np.argsort(lengths, kind="stable")
+        size = self._rows_at_once(completions)
+        return (order[start : start + size] for start in range(0, len(order), size))
+
+    def _rows_at_once(self, completions: Sequence[str]) -> int:
+        """`batch`, or fewer where the logits of the whole vocabulary would not fit."""
+        if self.model.settings.layout != "likelihood" or not completions:
+            return self.batch
+        longest = max(map(len, self.model.texts.encode(completions))) + 1
+        vocabulary = self.model.network.get_output_embeddings().weight.shape[0]
+        return max(1, min(self.batch, WHOLE_VOCABULARY // (longest * vocabulary)))
 
 
 def load_scorer(folder: Path) -> Scorer:
-    """The scorer of the model in `folder`, or in `folder/model` if that is a run of train_reward_model."""
+    """The scorer of the model in `folder`, or in `folder/model` if that is a run of train_reward_model.
+
+    Reads in bfloat16 where the device has it.
+    """
     model = load_model(folder / "model" if (folder / "model").is_dir() else folder)
+    model.reads_bfloat16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     return Scorer(model.eval().to("cuda" if torch.cuda.is_available() else "cpu"))

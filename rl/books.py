@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from annotation.run_folders import RunFolder, open_run, plain
 from rl.config import TrainingConfig, input_paths
-from rl.learner import CHECKPOINT, Learner, restore_checkpoint, save_checkpoint
+from rl.fitting import CHECKPOINT
+from rl.learner import Learner, restore_checkpoint, save_checkpoint
 from rl.logbook import EVALUATIONS, read_rows, rewind_logs
 from rl.monitor import find_warnings
 from rl.policy import save_policy

@@ -1,24 +1,24 @@
-"""What supervised fine-tuning and DPO do alike: an optimiser step, and checkpoints from which a run goes on exactly."""
+"""What trainings do alike: an optimiser step, and checkpoints from which a run goes on exactly.
 
-import hashlib
-import json
+Nothing here knows what is trained: policies, by imitation or DPO, or reward models.
+"""
+
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
-from transformers import PreTrainedModel
 
 from annotation.errors import InputError
-from rl.learner import CHECKPOINT
-from rl.sequences import Example
+
+CHECKPOINT = "checkpoint.pt"
 
 
 def take_step(
-    model: PreTrainedModel, optimiser: Optimizer, *, loss: float, learning_rate: float, gradient_norm: float, where: str
+    model: nn.Module, optimiser: Optimizer, *, loss: float, learning_rate: float, gradient_norm: float, where: str
 ) -> float:
     """One optimiser step on the gradient that the model holds; its norm before clipping.
 
@@ -39,14 +39,6 @@ def expect_positive(config: Any, *names: str) -> None:
         value = getattr(config, name)
         if not (value > 0 and math.isfinite(value)):
             raise InputError(f"{name}: expected a number above 0, found {value}.")
-
-
-def sha256_of_examples(examples: Iterable[Example]) -> str:
-    """Names the data of a run, so that a resumed run cannot go on with other data."""
-    digest = hashlib.sha256()
-    for example in examples:
-        digest.update(json.dumps([example.prompt, example.response]).encode())
-    return digest.hexdigest()
 
 
 def random_state(device: str) -> dict[str, Tensor]:

@@ -15,10 +15,9 @@ from annotation.errors import InputError
 from annotation.run_folders import plain
 from rl.advantages import RunningScale
 from rl.config import TrainingConfig
+from rl.fitting import CHECKPOINT
 from rl.nlpo import MaskingPolicy
 from rl.policy import freeze, load_policy, make_value_head, make_value_model
-
-CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(slots=True)

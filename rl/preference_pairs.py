@@ -10,8 +10,14 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from annotation.errors import InputError
 from annotation.records import read_preferences, split_of_prompt
-from rl.fitting import sha256_of_examples
-from rl.sequences import Example, encode_prompt_texts, encode_response_texts, expect_fit, is_causal
+from rl.sequences import (
+    Example,
+    encode_prompt_texts,
+    encode_response_texts,
+    expect_fit,
+    is_causal,
+    sha256_of_examples,
+)
 
 KEYS = ("prompt", "chosen", "rejected")
 

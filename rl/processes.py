@@ -31,9 +31,13 @@ def process_count() -> int:
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
+def process_number() -> int:
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
 def is_main() -> bool:
     """Whether this process writes files and shows progress."""
-    return not distributed.is_initialized() or distributed.get_rank() == 0
+    return process_number() == 0
 
 
 def own_device(device: str) -> str:
@@ -44,7 +48,7 @@ def own_device(device: str) -> str:
 
 def own_share(entries: Entries) -> Entries:
     """Every n-th entry of a sequence or row of a tensor, from this process's own place on."""
-    return entries if process_count() == 1 else entries[distributed.get_rank() :: process_count()]
+    return entries if process_count() == 1 else entries[process_number() :: process_count()]
 
 
 def gather(own: Any) -> list[Any]:

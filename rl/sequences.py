@@ -4,7 +4,9 @@ Shapes: B rows, P prompt positions, T response positions, V vocabulary. Masks ar
 come from lengths and never from ids, so EOS counts even where it is the pad token too.
 """
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -108,3 +110,11 @@ def response_log_probs(model: PreTrainedModel, batch: Batch) -> Tensor:
     """log π(y | x), (B,): summed over the response's tokens, EOS included."""
     log_probs = token_log_probs(batch.logits(model), batch.response_ids)
     return log_probs.masked_fill(~batch.is_response, 0.0).sum(dim=1)
+
+
+def sha256_of_examples(examples: Iterable[Example]) -> str:
+    """Names the data of a run, so that a resumed run cannot go on with other data."""
+    digest = hashlib.sha256()
+    for example in examples:
+        digest.update(json.dumps([example.prompt, example.response]).encode())
+    return digest.hexdigest()

@@ -27,7 +27,6 @@ from rl.fitting import (
     random_state,
     save_checkpoint,
     set_random_state,
-    sha256_of_examples,
     take_step,
 )
 from rl.from_scratch import build_small_t5, train_tokenizer
@@ -41,6 +40,7 @@ from rl.sequences import (
     encode_response_texts,
     expect_fit,
     is_causal,
+    sha256_of_examples,
 )
 from rl.tasks import Item, Task
 

@@ -11,6 +11,8 @@ SHARED = {
     "annotation.records", "annotation.rankings", "annotation.ranked_pairs", "annotation.errors",
     "annotation.configuration", "annotation.run_folders",
 }  # fmt: skip
+# How any model is trained; they know nothing of RL, and reward models are trained so too.
+TRAINING = {"rl.fitting", "rl.logbook", "rl.processes", "rl.trackers"}
 STANDARD_ENOUGH = {"yaml", "pyarrow"}  # beside the standard library, in the shared modules
 JUDGE = "rl.tasks.commongen_mini.judge"
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
@@ -47,6 +49,9 @@ def test_a_module_imports_only_what_its_package_may(path: Path) -> None:
     if is_composition(path):
         return
     names = {name for name in imported_modules(path) if not is_shared(name) and name != "annotation"}
+    if package == "reward_models":
+        names = {name for name in names if not any(name == known or name.startswith(f"{known}.") for known in TRAINING)}
+        names -= {"rl"}
     others = top_levels(names) & set(PACKAGES) - {package}
     allowed = {"analysis"} if package == "annotation" else set()
     assert others <= allowed, f"{path} imports {sorted(others - allowed)}"
@@ -64,6 +69,13 @@ def test_a_shared_module_needs_next_to_nothing(module: str) -> None:
     outside = {name for name in top_levels(names) if name not in sys.stdlib_module_names} - {"annotation"}
     assert outside <= STANDARD_ENOUGH
     assert all(is_shared(name) for name in names if name.startswith("annotation."))
+
+
+@pytest.mark.parametrize("module", sorted(TRAINING))
+def test_what_reward_models_share_with_rl_knows_nothing_of_either(module: str) -> None:
+    names = {name for name in imported_modules(ROOT / (module.replace(".", "/") + ".py")) if not is_shared(name)}
+    own = {name for name in names if name.partition(".")[0] in PACKAGES and name != "annotation"}
+    assert all(any(name == known or name.startswith(f"{known}.") for known in TRAINING) for name in own)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

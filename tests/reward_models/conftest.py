@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from rl.from_scratch import build_small_t5, train_tokenizer
-from tests.reward_models.pairs import WORDS
-
-TEXTS = [f"say {word} number {number}" for word in WORDS for number in range(700)] + [f"{word}." for word in WORDS]
+from tests.reward_models.families import save_family
+from tests.reward_models.pairs import TEXTS
 
 
 @pytest.fixture(scope="session")
@@ -16,4 +15,13 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer = train_tokenizer(TEXTS)
     build_small_t5(tokenizer, seed=0, width=32, layers=1, heads=2).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def families(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model of each other family under its name."""
+    folder = tmp_path_factory.mktemp("families")
+    for family in ("llama", "gpt2", "bert"):
+        save_family(family, folder / family)
     return folder

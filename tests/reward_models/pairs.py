@@ -5,6 +5,7 @@ import random
 from annotation.records import Preference
 
 WORDS = ("red", "blue", "green", "black", "white", "brown", "pink", "grey")
+TEXTS = [f"say {word} number {number}" for word in WORDS for number in range(700)] + [f"{word}." for word in WORDS]
 
 
 def make_pair(number: int, split: str, votes_a: int = 3, votes_b: int = 0) -> Preference:

@@ -12,8 +12,8 @@ from django.core.management import call_command
 
 from annotation.records import SCHEMA_VERSION, read_comparisons, to_dict
 from reward_models.baselines import score_length, score_overlap
+from reward_models.checkpoints import load_base_model, save_model
 from reward_models.management.evaluation_details import compare_with_workers, evaluate_in_detail
-from reward_models.model import ScoreSettings, load_base_model, save_model
 from tests.analysis.exports import comparison
 from tests.reward_models.pairs import make_pair, make_pairs
 
@@ -93,7 +93,7 @@ def test_the_command_writes_a_page_that_holds_its_figures(
     export = write_votes(tmp_path / "export")
     if not with_votes:
         (export / "comparisons.jsonl").unlink()
-    save_model(load_base_model(str(base), ScoreSettings(layout="decoder")), tmp_path / "judge")
+    save_model(load_base_model(str(base), "decoder"), tmp_path / "judge")
     output = tmp_path / "evaluation"
     call_command("evaluate_reward_model", tmp_path / "judge", export, output=output, stdout=io.StringIO())
     results = json.loads((output / "results.json").read_text())

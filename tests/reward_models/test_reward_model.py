@@ -8,19 +8,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import BartConfig, BartForConditionalGeneration, GPT2Config, GPT2LMHeadModel
+from transformers import BartConfig, BartForConditionalGeneration
 
 from annotation.errors import InputError
 from annotation.run_folders import open_run
+from reward_models.checkpoints import load_base_model, load_model, save_model
+from reward_models.config import RewardModelConfig
 from reward_models.dataset import PairSplits, shuffle_votes, split_pairs, vote_fraction
-from reward_models.model import PreferenceModel, ScoreSettings, load_base_model, load_model, save_model
+from reward_models.layouts import ScoreSettings
+from reward_models.losses import pair_loss, score_pairs
+from reward_models.model import PreferenceModel
 from reward_models.scoring import Scorer, load_scorer
-from reward_models.train import RewardModelConfig, pair_loss, score_pairs, train_reward_model
+from reward_models.train import train_reward_model
 from tests.reward_models.pairs import make_pair, make_pairs
 
 
 def untrained(base: Path, layout: str = "decoder") -> PreferenceModel:
-    return load_base_model(str(base), ScoreSettings(layout=layout)).eval()  # type: ignore[arg-type]
+    return load_base_model(str(base), layout).eval()  # type: ignore[arg-type]
 
 
 @torch.no_grad()
@@ -83,8 +87,7 @@ def test_the_prompt_matters(base: Path) -> None:
 
 @pytest.mark.parametrize("layout", ["encoder", "decoder", "decoder-mean"])
 def test_a_long_prompt_loses_its_beginning_and_a_completion_nothing(base: Path, layout: str) -> None:
-    settings = ScoreSettings(layout=layout, max_tokens=8)  # type: ignore[arg-type]
-    model = load_base_model(str(base), settings).eval()
+    model = load_base_model(str(base), layout, max_tokens=8).eval()  # type: ignore[arg-type]
     long, completion = "say red number 1 say blue number 2 say green number 3", "red blue."
     ids = model.tokenizer(long, add_special_tokens=False)["input_ids"]
     room = 8 - 1 - (len(model.tokenizer(completion)["input_ids"]) if layout == "encoder" else 0)
@@ -96,9 +99,8 @@ def test_a_long_prompt_loses_its_beginning_and_a_completion_nothing(base: Path, 
     words = " ".join(["red"] * 7)
     with pytest.raises(InputError, match=r"'red red .*'… has \d+ tokens, which 8 do not hold; expected shorter"):
         Scorer(model)(["say"], [words + " red red."])
-    shorter, longer = Scorer(load_base_model(str(base), replace(settings, max_tokens=64)).eval())(
-        ["say"] * 2, [words, words + " blue."]
-    )
+    roomy = load_base_model(str(base), layout, max_tokens=64).eval()  # type: ignore[arg-type]
+    shorter, longer = Scorer(roomy)(["say"] * 2, [words, words + " blue."])
     assert shorter != longer
 
 
@@ -151,12 +153,12 @@ def test_both_losses_are_as_worked_by_hand(base: Path) -> None:
         return -share * math.log(1 / (1 + math.exp(-logit))) - (1 - share) * math.log(1 / (1 + math.exp(logit)))
 
     centred = 0.01 * (score_a + score_b) ** 2
-    config = RewardModelConfig("unused", language_weight=0.0)
+    config = RewardModelConfig("unused", language_weight=0.0, centring=0.01)
     bradley_terry = cross_entropy(score_a - score_b, target) + centred
-    assert pair_loss(model, [pair], config).item() == pytest.approx(bradley_terry, abs=1e-5)
+    assert pair_loss(model, [pair], config, {}).item() == pytest.approx(bradley_terry, abs=1e-5)
     pointwise = (cross_entropy(score_a, target) + cross_entropy(score_b, 1 - target)) / 2 + centred
     config = replace(config, loss="classification")
-    assert pair_loss(model, [pair], config).item() == pytest.approx(pointwise, abs=1e-5)
+    assert pair_loss(model, [pair], config, {}).item() == pytest.approx(pointwise, abs=1e-5)
 
 
 def test_the_language_term_is_the_preferred_completions_cross_entropy(base: Path) -> None:
@@ -168,8 +170,8 @@ def test_the_language_term_is_the_preferred_completions_cross_entropy(base: Path
         labels = tokenizer(text, return_tensors="pt")["input_ids"]
         prompt_ids = tokenizer(pair.prompt, return_tensors="pt")["input_ids"]
         losses.append(model.network(input_ids=prompt_ids, labels=labels).loss.item())
-    plain = pair_loss(model, [pair], RewardModelConfig("unused", language_weight=0.0)).item()
-    weighted = pair_loss(model, [pair], RewardModelConfig("unused", language_weight=0.4)).item()
+    plain = pair_loss(model, [pair], RewardModelConfig("unused", language_weight=0.0), {}).item()
+    weighted = pair_loss(model, [pair], RewardModelConfig("unused", language_weight=0.4), {}).item()
     assert weighted - plain == pytest.approx(0.4 * (losses[0] * 3.5 + losses[1] * 0.5) / 4, abs=1e-5)
 
 
@@ -204,7 +206,7 @@ def test_the_same_seed_trains_the_same_model(base: Path, tmp_path: Path) -> None
             train_reward_model(config, splits, run)
         rows.append((tmp_path / name / "metrics.jsonl").read_text())
     assert rows[0] == rows[1]
-    assert len([json.loads(line) for line in rows[0].splitlines()]) == 2
+    assert json.loads(rows[0])["step"] == 3
 
 
 def test_shuffled_votes_keep_the_counts_and_lose_the_signal() -> None:
@@ -233,18 +235,3 @@ def test_a_base_model_in_half_precision_is_loaded_in_float32(
     model.tokenizer.save_pretrained(tmp_path / "half")
     loaded = untrained(tmp_path / "half")
     assert {weight.dtype for weight in loaded.parameters()} == {torch.float32}
-
-
-def test_a_model_without_an_encoder_and_a_folder_without_a_model_are_refused(tmp_path: Path) -> None:
-    GPT2LMHeadModel(GPT2Config(n_layer=1, n_head=1, n_embd=8, vocab_size=11)).save_pretrained(tmp_path / "gpt2")
-    with pytest.raises(InputError, match="expected an encoder-decoder"):
-        load_base_model(str(tmp_path / "gpt2"), ScoreSettings(layout="decoder"))
-    with pytest.raises(InputError, match="not a model checkpoint"):
-        load_base_model(str(tmp_path / "absent"), ScoreSettings(layout="decoder"))
-    with pytest.raises(InputError, match="expected a model of train_reward_model"):
-        load_model(tmp_path / "gpt2")
-
-
-def test_a_verdict_that_is_no_single_token_is_refused(base: Path) -> None:
-    with pytest.raises(InputError, match="the verdict 'superb'"):
-        load_base_model(str(base), ScoreSettings(layout="decoder", good="superb"))

@@ -30,7 +30,7 @@ from rl.dpo import (
     train_dpo,
     warmup_factor,
 )
-from rl.learner import CHECKPOINT
+from rl.fitting import CHECKPOINT
 from rl.logbook import read_rows
 from rl.policy import load_policy
 from rl.preference_pairs import EncodedPair, TrainingPairs, encode_splits, load_pairs

@@ -15,10 +15,9 @@ from torch.optim import AdamW
 
 from annotation.errors import InputError
 from rl import supervised
-from rl.fitting import take_step
+from rl.fitting import CHECKPOINT, take_step
 from rl.from_scratch import VERDICTS, build_small_t5, train_tokenizer
 from rl.generate import Decoder, generate_samples, read_samples, write_samples
-from rl.learner import CHECKPOINT
 from rl.policy import load_policy
 from rl.rollout import respond_greedily
 from rl.sequences import Example

@@ -10,7 +10,8 @@ import torch
 
 from annotation.errors import InputError
 from rl.config import EvaluationConfig, NlpoConfig, OptimiserConfig, TrainingConfig
-from rl.learner import CHECKPOINT, build_learner
+from rl.fitting import CHECKPOINT
+from rl.learner import build_learner
 from rl.logbook import read_rows
 from rl.policy import load_policy
 from rl.rewards import Reward, score_meteor

@@ -56,8 +56,8 @@ def _train_on_shuffled_votes(shop: Workshop) -> Result:
     """Reward models on votes whose sides were exchanged at random, tested on votes exchanged alike."""
     numbers = range(shop.experiment.controls.shuffled_models)
     commands = {
-        _shuffled_model(number): [*training.reward_model_command(shop, seed=number), f"--shuffle-votes={number}"]
-        for number in numbers
+        name: [*training.reward_model_command(shop, name, seed=number), f"--shuffle-votes={number}"]
+        for number, name in enumerate(map(_shuffled_model, numbers))
     }
     shop.run_together(*training.unless_done(shop, commands))
     preferences = read_preferences(shop.folder / "first-vote")

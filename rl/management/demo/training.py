@@ -47,7 +47,7 @@ def tune_on_meteor(shop: Workshop) -> Result:
 
 def train_reward_model(shop: Workshop) -> Result:
     """The reward model on one core; on the other meanwhile the arms that need none: they ask nothing of the votes."""
-    commands: dict[str, Command] = {"reward-model": reward_model_command(shop, seed=shop.experiment.seed)}
+    commands: dict[str, Command] = {"reward-model": reward_model_command(shop, "reward-model", shop.experiment.seed)}
     commands |= {arm: _arm_command(shop, arm) for arm in ("nlpo-from-zero-shot", "arm-b")}
     shop.run_together(*unless_done(shop, commands))
     summary = read_summary(shop.folder / "reward-model")
@@ -100,7 +100,9 @@ def resume_option(output: Path) -> list[str]:
     return ["--resume"] if output.with_name(output.name + ".partial").exists() else []
 
 
-def reward_model_command(shop: Workshop, seed: int) -> list[str | Path]:
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in asdict(shop.experiment.reward_model).items()]
-    base = shop.folder / "supervised" / "policy"
-    return ["train_reward_model", shop.folder / "first-vote", "--base-model", base, f"--seed={seed}", *options]
+def reward_model_command(shop: Workshop, name: str, seed: int) -> list[str | Path]:
+    """The command of the reward model in the folder `name`, resuming if it was interrupted."""
+    options = [f"--{key.replace('_', '-')}={value}" for key, value in asdict(shop.experiment.reward_model).items()]
+    pairs, base = shop.folder / "first-vote", shop.folder / "supervised" / "policy"
+    resume = resume_option(shop.folder / name)
+    return ["train_reward_model", pairs, "--base-model", base, f"--seed={seed}", *options, *resume]

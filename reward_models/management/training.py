@@ -1,0 +1,98 @@
+"""A reward model's training as commands start it: its options, its pairs, and its run folder."""
+
+import dataclasses
+import typing
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from annotation.run_folders import RunFolder, open_run
+from reward_models.config import Loss, MarginBy, Precision, RewardModelConfig
+from reward_models.dataset import PairSplits, shuffle_votes, split_pairs
+from reward_models.layouts import Layout
+from reward_models.pair_sources import PairSource, read_pairs
+from reward_models.train import prepare_training, run_training
+from rl.processes import is_main, join_processes, wait_for_all
+
+DEFAULTS = {field.name: field.default for field in dataclasses.fields(RewardModelConfig)}
+NUMBERS = {
+    "learning_rate": "of AdamW: 1e-4 for a T5 or LoRA, 1e-5 for all weights of a larger model, 6e-4 for a small one "
+    "from scratch",
+    "batch": "pairs a step",
+    "microbatch": "pairs held in memory at a time (0: the batch)",
+    "epochs": "at most",
+    "patience": "epochs without a better validation loss before stopping",
+    "dropout": "share of units",
+    "margin": "nats that the scores of a unanimous pair must differ by, beyond its votes",
+    "temperature_ratio": "the reward's temperature, as a share of the scores' standard deviation",
+    "max_tokens": "of an input; long prompts lose their beginning, long completions are refused (0: the model's own)",
+    "checkpoint_every": "steps",
+    "seed": "draws batches, dropout and new weights",
+}
+OPEN_NUMBERS = {
+    "centring": "weight of the square of the scores' sum (default: .01, but 0 for a likelihood)",
+    "language_weight": "of the preferred completions' cross-entropy (default: 1 for verdicts in a decoder, else 0)",
+}
+CHOICES = {
+    "layout": (Layout, "how the score is read (default: decoder-mean for an encoder-decoder, else scalar)"),
+    "loss": (Loss, "on the difference of a pair's scores, or the paper's on each"),
+    "margin_by": (MarginBy, "what a pair has of the margin: by its votes, or by how much better one was said to be"),
+    "precision": (Precision, "auto: bfloat16 where the device has it"),
+}
+
+
+def add_training_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--base-model", required=True, help="folder or hub name of a model of any family")
+    for name, (choices, text) in CHOICES.items():
+        parser.add_argument(_flag(name), choices=typing.get_args(choices), default=DEFAULTS[name], help=text)
+    for name, text in NUMBERS.items():
+        parser.add_argument(_flag(name), type=type(DEFAULTS[name]), default=DEFAULTS[name], help=text)
+    for name, text in OPEN_NUMBERS.items():
+        parser.add_argument(_flag(name), type=float, help=text)
+    parser.add_argument(
+        "--lora", type=int, nargs="?", const=16, default=0, metavar="RANK", help="train low-rank additions (rank 16)"
+    )
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def read_config(options: Mapping[str, Any]) -> RewardModelConfig:
+    chosen = {name: options[name] for name in ("base_model", *CHOICES, *NUMBERS, *OPEN_NUMBERS)}
+    return RewardModelConfig(**chosen, lora_rank=options["lora"])
+
+
+def read_splits(pairs: str, shuffle_seed: int | None = None) -> tuple[PairSource, PairSplits]:
+    """Where the pairs come from, and those to learn from; with a seed, a control whose votes say nothing."""
+    source = read_pairs(pairs)
+    preferences = source.preferences if shuffle_seed is None else shuffle_votes(source.preferences, shuffle_seed)
+    return source, split_pairs(preferences)
+
+
+def train_in_folder(
+    config: RewardModelConfig, splits: PairSplits, output: Path, recorded: Mapping[str, Any], *, resume: bool = False
+) -> dict[str, Any]:
+    """Train in the run folder `output`; the summary. Of several processes the first keeps the folder.
+
+    recorded: what stands in its configuration beside the reward model's settings.
+    """
+    join_processes()
+    training = prepare_training(config, splits)  # before the folder: bad input leaves nothing behind
+    if not is_main():
+        wait_for_all()
+        run_training(training, RunFolder(output.with_name(output.name + ".partial")))
+        return {}
+    # What comes from a hub has no path; its name stands in the configuration.
+    inputs = [path for path in map(Path, (str(recorded["pairs"]), config.base_model)) if path.exists()]
+    with open_run(
+        output,
+        config={**recorded, "reward_model": config},
+        inputs=inputs,
+        seed=config.seed,
+        resumable=True,
+        resume=resume,
+    ) as folder:
+        wait_for_all()
+        return run_training(training, folder)
