@@ -17,12 +17,17 @@ HUMAN, ASSISTANT = "\n\nHuman: ", "\n\nAssistant: "
 SEPARATOR = "\n\n"
 # What a judgment of MultiPref says, from its first letters on.
 MULTIPREF_CHOICES = {"a-is": "a", "b-is": "b", "tie": "tie"}
+# How much better, where it says so.
+MULTIPREF_DEGREES = {"slightly": 1.0, "clearly": 2.0}
 MULTIPREF_LISTS = ("annotations", "normal_worker_annotations", "expert_worker_annotations")
 
 
 @dataclass(frozen=True, slots=True)
 class VotedPair:
-    """Two completions of a prompt, and how many votes each outcome has; the names are empty where there are none."""
+    """Two completions of a prompt, and how many votes each outcome has; the names are empty where there are none.
+
+    degree: how much better a is said to be, below 0 where b is, in the layout's own unit; 0 where nobody said.
+    """
 
     prompt: str
     completion_a: str
@@ -31,6 +36,7 @@ class VotedPair:
     name: str = ""
     system_a: str = ""
     system_b: str = ""
+    degree: float = 0.0
 
 
 def read_votes(rows: Iterable[Row]) -> Iterator[VotedPair]:
@@ -45,7 +51,8 @@ def read_votes(rows: Iterable[Row]) -> Iterator[VotedPair]:
 def read_explicit(rows: Iterable[Row]) -> Iterator[VotedPair]:
     """TRL with an explicit prompt: prompt, chosen, rejected, as texts or as lists of messages."""
     for row in rows:
-        yield VotedPair(_text(row["prompt"]), _text(row["chosen"]), _text(row["rejected"]), {"a": 1})
+        texts = _text(row["prompt"]), _text(row["chosen"]), _text(row["rejected"])
+        yield VotedPair(*texts, {"a": 1}, degree=_margin(row))
 
 
 def read_implicit(rows: Iterable[Row]) -> Iterator[VotedPair]:
@@ -62,7 +69,12 @@ def read_implicit(rows: Iterable[Row]) -> Iterator[VotedPair]:
             prompt, start = _text([message for message, _ in common]), len(common)
         if not prompt:
             raise InputError(f"row {number}: chosen and rejected have no prompt in common; expected both to begin so.")
-        yield VotedPair(prompt, _text(chosen[start:]), _text(rejected[start:]), {"a": 1})
+        yield VotedPair(prompt, _text(chosen[start:]), _text(rejected[start:]), {"a": 1}, degree=_margin(row))
+
+
+def _margin(row: Row) -> float:
+    """By how much the chosen one is better, in TRL's column of that name."""
+    return float(row.get("margin") or 0.0)
 
 
 def read_unpaired(rows: Iterable[Row]) -> Iterator[VotedPair]:
@@ -102,15 +114,20 @@ def read_shp(rows: Iterable[Row]) -> Iterator[VotedPair]:
 def read_multipref(rows: Iterable[Row]) -> Iterator[VotedPair]:
     """Every annotator's judgment: in lists of a comparison's row, or in rows of their own that name the comparison."""
     by_comparison: dict[str, tuple[Row, Counter[str]]] = {}
+    degrees: dict[str, list[float]] = {}
     for number, row in enumerate(rows, start=1):
         name = str(row.get("comparison_id") or number)
         _, votes = by_comparison.setdefault(name, (row, Counter()))
         judgments = [judgment for key in MULTIPREF_LISTS for judgment in row.get(key) or ()]
-        votes.update(_multipref_choice(judgment, number) for judgment in judgments or [row])
+        for judgment in judgments or [row]:
+            choice = _multipref_choice(judgment, number)
+            votes[choice] += 1
+            degrees.setdefault(name, []).append(_multipref_degree(judgment, choice))
     for name, (row, votes) in by_comparison.items():
         systems = (str(row.get("model_a") or ""), str(row.get("model_b") or ""))
         prompt = _text(row["text"] if "text" in row else row["prompt"])
-        yield VotedPair(prompt, _text(row["completion_a"]), _text(row["completion_b"]), votes, name, *systems)
+        texts = prompt, _text(row["completion_a"]), _text(row["completion_b"])
+        yield VotedPair(*texts, votes, name, *systems, sum(degrees[name]) / len(degrees[name]))
 
 
 def _multipref_choice(judgment: Mapping[str, Any], number: int) -> str:
@@ -120,6 +137,12 @@ def _multipref_choice(judgment: Mapping[str, Any], number: int) -> str:
             return choice
     expected = "A-is-…, B-is-… or Tie"
     raise InputError(f"row {number}: overall_pref is {judgment.get('overall_pref')!r}; expected {expected}.")
+
+
+def _multipref_degree(judgment: Mapping[str, Any], choice: str) -> float:
+    said = str(judgment.get("overall_pref", "")).lower()
+    degree = next((degree for word, degree in MULTIPREF_DEGREES.items() if word in said), 0.0)
+    return {"a": degree, "b": -degree}.get(choice, 0.0)
 
 
 def _common_text(first: str, second: str) -> str:

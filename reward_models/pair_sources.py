@@ -1,13 +1,22 @@
 """Where preference pairs come from: an export, a file or folder of a known layout, or a data set on a hub."""
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from annotation.errors import InputError
-from annotation.records import SPLITS, Preference, count_preference, read_preferences, split_of_prompt
+from annotation.records import (
+    SPLITS,
+    Comparison,
+    Preference,
+    count_preference,
+    holds_records,
+    read_comparisons,
+    read_preferences,
+    split_of_prompt,
+)
 from reward_models.pair_layouts import VotedPair, recognise_layout
 
 FILES = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
@@ -18,10 +27,15 @@ PAIRS_HELP = "an export's folder, a file or folder of a known layout (TRL, HH, S
 
 @dataclass(frozen=True, slots=True)
 class PairSource:
-    """Preferences, and the layout that they were read from."""
+    """Preferences, and the layout that they were read from.
+
+    degrees: how much better a is said to be, from -1 (b by the most that anyone said) to 1, by the pair's name; of
+    pairs about which anyone said so.
+    """
 
     layout: str
     preferences: list[Preference]
+    degrees: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def description(self) -> str:
@@ -38,25 +52,29 @@ def read_pairs(source: str | Path) -> PairSource:
     """
     path, source = Path(source), str(source)
     if (path / "manifest.json").is_file():
-        return PairSource(EXPORT, read_preferences(path))
+        return PairSource(EXPORT, read_preferences(path), _scale(_degrees_of_export(path)))
     # A hub's names have an owner.
     if not path.exists() and source.count("/") != 1:
         raise InputError(f"{source}: no such folder or file; expected {PAIRS_HELP}.")
     tables = _load_tables(source)
     names: set[str] = set()
     preferences: list[Preference] = []
+    degrees: dict[str, float] = {}
     for split, rows in tables.items():
         if not len(rows):
             continue
         layout = recognise_layout(rows.column_names, rows[0])
         names.add(layout.name)
-        pairs = layout.read(rows)
-        preferences += [_preference(pair, split, number, tables) for number, pair in enumerate(pairs)]
+        for number, pair in enumerate(layout.read(rows)):
+            preference, is_turned = _preference(pair, split, number, tables)
+            preferences.append(preference)
+            if pair.degree:
+                degrees[preference.pair] = -pair.degree if is_turned else pair.degree
     if not preferences:
         raise InputError(f"{source} holds no pair; expected some to learn from.")
     if len(names) > 1:
         raise InputError(f"{source} mixes the layouts {', '.join(sorted(names))}; expected one.")
-    return PairSource(names.pop(), preferences)
+    return PairSource(names.pop(), preferences, _scale(degrees))
 
 
 def _load_tables(source: str) -> dict[str, Any]:
@@ -78,15 +96,37 @@ def _load_tables(source: str) -> dict[str, Any]:
     return {SPLIT_NAMES[name]: rows for name, rows in loaded.items()}
 
 
-def _preference(pair: VotedPair, split: str, number: int, splits: Iterable[str]) -> Preference:
-    """Which completion is a is drawn, where a layout always has the chosen one first: else its place gave it away."""
+def _degrees_of_export(folder: Path) -> dict[str, float]:
+    """Mean degree over the votes on each pair, a tie counted 0, where workers were asked how much better one is."""
+    if not holds_records(folder, Comparison):
+        return {}
+    signs = {"a": 1, "b": -1}
+    said: dict[str, list[float]] = {}
+    for vote in read_comparisons(folder):
+        if vote.counts and (vote.strength is not None or vote.choice not in signs):
+            said.setdefault(vote.pair, []).append(signs.get(vote.choice, 0) * float(vote.strength or 0))
+    return {pair: sum(degrees) / len(degrees) for pair, degrees in said.items() if any(degrees)}
+
+
+def _scale(degrees: Mapping[str, float]) -> dict[str, float]:
+    """Degrees as shares of the largest."""
+    largest = max(map(abs, degrees.values()), default=1.0)
+    return {pair: degree / largest for pair, degree in degrees.items()}
+
+
+def _preference(pair: VotedPair, split: str, number: int, splits: Iterable[str]) -> tuple[Preference, bool]:
+    """The pair, and whether its sides were exchanged.
+
+    Which completion is a is drawn, where a layout always has the chosen one first: else its place gave it away.
+    """
     texts = [(pair.completion_a, pair.system_a), (pair.completion_b, pair.system_b)]
     votes = {name: pair.votes.get(name, 0) for name in ("a", "b", "tie", "both_bad")}
-    if not pair.name and _digest(pair)[0] % 2:
+    is_turned = not pair.name and _digest(pair)[0] % 2 == 1
+    if is_turned:
         texts.reverse()
         votes["a"], votes["b"] = votes["b"], votes["a"]
     (completion_a, system_a), (completion_b, system_b) = texts
-    return count_preference(
+    preference = count_preference(
         votes,
         pair=pair.name or f"{split}-{number}",
         item=hashlib.sha256(pair.prompt.encode()).hexdigest()[:16],
@@ -97,6 +137,7 @@ def _preference(pair: VotedPair, split: str, number: int, splits: Iterable[str])
         system_b=system_b,
         split=_split(pair.prompt, split, set(splits)),
     )
+    return preference, is_turned
 
 
 def _digest(pair: VotedPair) -> bytes:

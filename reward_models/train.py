@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from scipy.optimize import minimize_scalar
 from torch import Tensor
 from torch.optim import AdamW
 from tqdm import tqdm
@@ -29,6 +30,7 @@ from rl.trackers import TENSORBOARD_FOLDER, TensorBoard
 
 LOG_EVERY = 10  # steps
 READ_AT_ONCE = 128  # pairs, where nothing is learned
+SCALES = (math.log(0.01), math.log(2.0))  # of the log-likelihood: what is sought between
 Weights = dict[str, Tensor]
 
 
@@ -115,7 +117,7 @@ def prepare_model(model: PreferenceModel, config: RewardModelConfig, splits: Pai
     )
     set_dropout(model, config.dropout)
     if model.settings.layout == "likelihood":
-        centre_likelihood(model, splits.validation)
+        fit_likelihood(model, splits)
 
 
 def trained_weights(model: PreferenceModel) -> Weights:
@@ -128,10 +130,25 @@ def set_dropout(model: torch.nn.Module, share: float) -> None:
             module.p = share
 
 
-def centre_likelihood(model: PreferenceModel, pairs: Sequence[Preference]) -> None:
-    """Give the untrained log-likelihoods of `pairs` the mean 0, so that σ(s) says something from the start."""
-    mean = float(torch.cat(score_all(model, pairs)).mean())
-    model.settings = replace(model.settings, likelihood_offset=model.settings.likelihood_offset - mean)
+def fit_likelihood(model: PreferenceModel, splits: PairSplits) -> None:
+    """Make the untrained log-likelihood a score: the scale at which its differences explain the train pairs' votes
+    best, and the offset that gives the validation pairs the mean 0.
+
+    A nat of likelihood is far from a nat of preference: taken for one, it is so sure of itself that its gradient says
+    little but that.
+    """
+    model.settings = replace(model.settings, likelihood_scale=1.0, likelihood_offset=0.0)
+    scores_a, scores_b = score_all(model, splits.train)
+    difference = (scores_a - scores_b).double().cpu()
+    targets = torch.tensor([vote_fraction(pair) for pair in splits.train], dtype=torch.double)
+
+    def loss_at(log_scale: float) -> float:
+        return float(F.binary_cross_entropy_with_logits(math.exp(log_scale) * difference, targets))
+
+    found = minimize_scalar(loss_at, bounds=SCALES, method="bounded")
+    model.settings = replace(model.settings, likelihood_scale=math.exp(found.x))
+    mean = float(torch.cat(score_all(model, splits.validation)).mean())
+    model.settings = replace(model.settings, likelihood_offset=-mean)
 
 
 def restore(training: Training, folder: RunFolder) -> None:
@@ -327,6 +344,7 @@ def finish(training: Training, folder: RunFolder) -> dict[str, Any]:
         "prompts_cut": training.prompts_cut,
         "layout": model.settings.layout,
         "max_tokens": model.settings.max_tokens,
+        "likelihood_scale": model.settings.likelihood_scale,
         "precision": "bfloat16" if model.reads_bfloat16 else "float32",
         "steps": learner.finished,
         "best_epoch": learner.best_epoch,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from annotation.errors import InputError
 from annotation.run_folders import RunFolder, open_run
 from reward_models.config import Loss, MarginBy, Precision, RewardModelConfig
 from reward_models.dataset import PairSplits, shuffle_votes, split_pairs
@@ -64,11 +65,16 @@ def read_config(options: Mapping[str, Any]) -> RewardModelConfig:
     return RewardModelConfig(**chosen, lora_rank=options["lora"])
 
 
-def read_splits(pairs: str, shuffle_seed: int | None = None) -> tuple[PairSource, PairSplits]:
+def read_splits(
+    pairs: str, config: RewardModelConfig, shuffle_seed: int | None = None
+) -> tuple[PairSource, PairSplits]:
     """Where the pairs come from, and those to learn from; with a seed, a control whose votes say nothing."""
     source = read_pairs(pairs)
+    if config.margin and config.margin_by == "strength" and not (source.degrees and shuffle_seed is None):
+        where = pairs if shuffle_seed is None else "a control of shuffled votes"
+        raise InputError(f"{where} does not say how much better a completion is; --margin-by strength needs that.")
     preferences = source.preferences if shuffle_seed is None else shuffle_votes(source.preferences, shuffle_seed)
-    return source, split_pairs(preferences)
+    return source, dataclasses.replace(split_pairs(preferences), degrees=source.degrees)
 
 
 def train_in_folder(

@@ -10,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotation.errors import InputError
-from annotation.records import Preference, split_of_prompt, to_dict
+from annotation.records import SCHEMA_VERSION, Preference, split_of_prompt, to_dict
+from reward_models.config import RewardModelConfig
+from reward_models.management.training import read_splits
 from reward_models.pair_layouts import LAYOUTS, recognise_layout
 from reward_models.pair_sources import PairSource, read_pairs
 from reward_models.preference_views import KEEPS_TIES, VIEWS
+from tests.analysis.exports import comparison
 from tests.reward_models.pairs import make_pair, make_pairs
 from tests.reward_models.test_preference_views import write_folder
 
@@ -188,3 +191,49 @@ def test_the_first_layout_that_fits_is_meant() -> None:
         row = dict.fromkeys(layout.columns, "\n\nHuman: x" if layout.name == "hh" else "x")
         assert recognise_layout(row, row).name == layout.name
     assert PairSource("hh", []).description == "layout hh: 0 pairs (train 0, validation 0, test 0)"
+
+
+def test_how_much_better_is_a_share_of_the_most_that_anyone_said(tmp_path: Path) -> None:
+    """TRL's margins are of the chosen one, whichever side it was drawn to."""
+    rows = [
+        {"prompt": f"p {number}", "chosen": f"good {number}", "rejected": "bad", "margin": margin}
+        for number, margin in enumerate([2.0, 4.0, 0.0, 1.0] * 5)
+    ]
+    source = read_pairs(write_rows(tmp_path / "pairs.jsonl", rows))
+    assert len(source.degrees) == 15
+    sides = set()
+    for pair, row in zip(source.preferences, rows, strict=True):
+        sign = 1 if pair.label == "a" else -1
+        sides.add(sign)
+        assert source.degrees.get(pair.pair, 0.0) == sign * row["margin"] / 4
+    assert sides == {1, -1}
+
+
+def test_multiprefs_slightly_and_clearly_are_degrees(tmp_path: Path) -> None:
+    said = [["A-is-clearly-better", "A-is-slightly-better"], ["B-is-slightly-better", "Tie"], ["Tie", "Tie"]]
+    rows = [
+        {"comparison_id": f"c{number}", "text": f"p {number}", "completion_a": "x", "completion_b": "y",
+         "annotations": [{"overall_pref": pref} for pref in prefs]}
+        for number, prefs in enumerate(said)
+    ]  # fmt: skip
+    # Mean degrees 1.5, -.5 and none, as shares of 1.5.
+    assert read_pairs(write_rows(tmp_path / "pairs.jsonl", rows)).degrees == {"c0": 1.0, "c1": pytest.approx(-1 / 3)}
+
+
+def test_an_export_tells_the_strength_of_its_votes(tmp_path: Path) -> None:
+    votes = [(0, "a", 3), (0, "a", 1), (0, "tie", None), (1, "b", 2), (2, "a", None)]
+    rows = [comparison(number, "x", "y", choice, worker) | {"pair": f"p{number}", "strength": strength}
+            for worker, (number, choice, strength) in enumerate(votes)]  # fmt: skip
+    pairs = [make_pair(number, "train") for number in range(3)]
+    (tmp_path / "manifest.json").write_text(json.dumps({"schema_version": SCHEMA_VERSION}))
+    (tmp_path / "preferences.jsonl").write_text("".join(json.dumps(to_dict(pair)) + "\n" for pair in pairs))
+    (tmp_path / "comparisons.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    # Means (3 + 1 + 0)/3 and -2, as shares of 2; a vote without a degree says nothing of it.
+    assert read_pairs(tmp_path).degrees == {"p0": pytest.approx(2 / 3), "p1": -1.0}
+
+
+def test_a_margin_by_strength_needs_strengths(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "pairs.jsonl", [{"prompt": "p", "chosen": "x", "rejected": "y"}])
+    config = RewardModelConfig("unused", margin=1.0, margin_by="strength")
+    with pytest.raises(InputError, match="does not say how much better a completion is; --margin-by strength needs"):
+        read_splits(str(path), config)

@@ -27,7 +27,7 @@ class Command(PipelineCommand):
 
     def run(self, options: dict[str, Any]) -> Mapping[str, Any]:
         config = read_config(options)
-        source, splits = read_splits(options["pairs"], options["shuffle_votes"])
+        source, splits = read_splits(options["pairs"], config, options["shuffle_votes"])
         self.stderr.write(source.description)
         for reason, count in splits.left_out.items():
             self.stderr.write(f"{count} pairs left out, {reason}.")
