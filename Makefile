@@ -46,6 +46,7 @@ check: setup
 bench: setup
 	$(RUN) manage.py bench_annotation
 	$(RUN) manage.py bench_training
+	$(RUN) manage.py bench_reward_model
 	$(RUN) manage.py bench_agreement
 	$(RUN) manage.py bench_votes
 

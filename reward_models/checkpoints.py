@@ -15,10 +15,13 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils import logging as transformers_logging
 
 from annotation.errors import InputError
 from reward_models.layouts import Family, Layout, ScoreSettings, choose_layout, family_of
 from reward_models.model import PreferenceModel
+
+transformers_logging.disable_progress_bar()  # loading is quick; the bar on the screen is the training's
 
 SETTINGS_FILE = "preference_model.json"
 HEADS = ("score.", "classifier.", "pre_classifier.", "pooler.", "head.")  # what a language model does not have
@@ -91,11 +94,15 @@ def _load_network(path: str, family: Family, layout: Layout, *, is_trained: bool
     else:
         loader = AutoModelForSeq2SeqLM if family == "encoder-decoder" else AutoModelForCausalLM
         options = {}
+    told = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()  # a new head is no news; what else is missing is said below
     try:
         # Not the checkpoint's own precision: AdamW loses small steps in half precision, and T5 overflows.
         network, report = loader.from_pretrained(path, dtype=torch.float32, output_loading_info=True, **options)
     except Exception as error:  # each weight format has its own class of error for a broken file
         raise InputError(f"{path}: the model's weights cannot be read: {_first_line(error)}") from None
+    finally:
+        transformers_logging.set_verbosity(told)
     missing = sorted(report["missing_keys"])
     if layout == "scalar" and not is_trained:
         missing = [key for key in missing if not key.removeprefix(f"{network.base_model_prefix}.").startswith(HEADS)]
