@@ -10,7 +10,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import gammaln
 
 from analysis.resampling import Floats
 
@@ -19,18 +18,10 @@ def win_probabilities(samples: int, n: int) -> Floats:
     """(N,): how likely the sample of rank 1, ..., N (N the best) is the best of n drawn without replacement."""
     if not 1 <= n <= samples:
         raise ValueError(f"n: expected 1 to {samples}, the number of samples, found {n}")
-    ranks = np.arange(1, samples + 1)
-    probabilities = np.zeros(samples)
-    winners = ranks[n - 1 :]  # a sample with fewer than n − 1 below it never is the best
-    probabilities[n - 1 :] = np.exp(_log_choose(winners - 1, n - 1) - _log_choose(samples, n))
-    return probabilities
-
-
-def _log_choose(total: np.ndarray | int, chosen: int) -> np.ndarray:
-    """log of the number of subsets of size `chosen`."""
-    whole = np.asarray(total, dtype=np.float64)
-    logarithm: np.ndarray = gammaln(whole + 1) - gammaln(chosen + 1) - gammaln(whole - chosen + 1)
-    return logarithm
+    # n/N for the best, and C(r − 2, n − 1) = C(r − 1, n − 1) · (r − n)/(r − 1) downwards; 0 from rank n − 1 on.
+    ranks = np.arange(samples, 1, -1)
+    ratios = np.maximum(ranks - n, 0) / (ranks - 1)
+    return n / samples * np.cumprod([1.0, *ratios])[::-1]
 
 
 def expected_best_of_n(proxy: Floats, values: Floats, sizes: Sequence[int]) -> Floats:

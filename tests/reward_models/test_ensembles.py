@@ -40,12 +40,12 @@ def score(members: Sequence[Table], combine: Combination, penalty: float = 0.5) 
 
 
 def test_the_combinations_by_hand() -> None:
-    """(s − mean)/temperature: first (1, 3, −2), second (3, 3, 0); so mean (2, 3, −1), variance (1, 0, 1)."""
-    members = [Table((4.0, 8.0, -2.0), mean=2.0, temperature=2.0), Table((2.5, 2.5, 1.0), mean=1.0, temperature=0.5)]
-    assert score(members, "mean") == [2, 3, -1]
+    """(s − mean)/temperature: first (1, 3, −2), second (3, 3, 2); so mean (2, 3, 0), variance (1, 0, 4)."""
+    members = [Table((4.0, 8.0, -2.0), mean=2.0, temperature=2.0), Table((2.5, 2.5, 2.0), mean=1.0, temperature=0.5)]
+    assert score(members, "mean") == [2, 3, 0]
     assert score(members, "worst") == [1, 3, -2]
-    assert score(members, "uncertainty", 0.5) == [1.5, 3, -1.5]
-    assert score(members, "uncertainty", 2.0) == [0, 3, -3]
+    assert score(members, "uncertainty", 0.5) == [1.5, 3, -2]
+    assert score(members, "uncertainty", 2.0) == [0, 3, -8]
 
 
 def test_the_reward_of_an_ensemble_by_hand() -> None:
