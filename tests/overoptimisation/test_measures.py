@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,13 @@ import torch
 
 from annotation.configuration import load_config
 from annotation.errors import InputError
+from rl.config import TrainingConfig
 from rl.generate import Sample
+from rl.management.demo.workshop import open_workshop
 from rl.management.overoptimisation.best_of import Candidates, gold_gains, measure_curves, score_distinct
 from rl.management.overoptimisation.nlpo import Arm, arms_of, sequence_kl
 from rl.management.overoptimisation.outcome import fit_best_of_n, fit_nlpo
-from rl.management.overoptimisation.rewards import REWARDS, SINGLE
+from rl.management.overoptimisation.rewards import REWARDS, SINGLE, member_command, member_folders, reward_settings
 from rl.management.overoptimisation.study import STUDY_FILE, BestOfN, Overoptimisation
 from rl.management.overoptimisation.yardstick import make_yardstick, mean_over_prompts
 from rl.policy import response_logits
@@ -167,3 +170,28 @@ def test_the_committed_study_loads_and_unusable_ones_are_refused() -> None:
     ):
         with pytest.raises(InputError, match=sentence):
             load_config(Overoptimisation, STUDY_FILE, [setting])
+
+
+def test_each_member_has_a_seed_of_its_own_and_an_interrupted_one_is_resumed(tmp_path: Path) -> None:
+    study = load_config(Overoptimisation, STUDY_FILE, ["seed=2", "reward_models.layout=likelihood"])
+    shop = open_workshop(tmp_path / "bench", study, lambda said: None)
+    folders = member_folders(shop)
+    folders[1].with_name("member-1.partial").mkdir(parents=True)
+    commands = [member_command(shop, folder, number) for number, folder in enumerate(folders)]
+    assert [next(word for word in command if str(word).startswith("--seed")) for command in commands] == [
+        f"--seed={number}" for number in range(2000, 2005)
+    ]
+    assert ["--resume" in command for command in commands] == [False, True, False, False, False]
+    assert all(command[command.index("--layout") + 1] == "likelihood" for command in map(list, commands))
+
+
+def test_a_policy_is_paid_by_the_scorer_that_measures_it(tmp_path: Path) -> None:
+    """The settings of train_policy name the members that the bench's own scorer has."""
+    shop = open_workshop(tmp_path / "bench", load_config(Overoptimisation, STUDY_FILE), lambda said: None)
+    folders, config = member_folders(shop), tmp_path / "policy.yaml"
+    config.write_text("base_model: m")
+    alone = load_config(TrainingConfig, config, reward_settings(shop, SINGLE, 2)).reward
+    assert (alone.name, alone.preference_model, alone.preference_models) == ("preference", folders[2], ())
+    together = load_config(TrainingConfig, config, reward_settings(shop, "uncertainty", 2)).reward
+    assert (together.preference_models, together.ensemble) == (tuple(folders), "uncertainty")
+    assert (together.preference_model, together.ensemble_penalty) == (None, shop.experiment.reward_models.penalty)

@@ -11,7 +11,7 @@ from annotation.records import read_preferences
 from reward_models.ensembles import CalibratedScorer, Combination, Ensemble
 from reward_models.management.evaluation import evaluate_on_votes, gold_score
 from reward_models.scoring import load_scorer
-from rl.management.demo.training import unless_done
+from rl.management.demo.training import resume_option, unless_done
 from rl.management.demo.workshop import Command, Result, Workplace
 from rl.management.overoptimisation.study import Overoptimisation
 
@@ -32,16 +32,16 @@ def member_folders(shop: Workplace[Overoptimisation]) -> list[Path]:
 
 def train_members(shop: Workplace[Overoptimisation]) -> Result:
     """Every member on the same votes, from the supervised policy, with other batches and other dropout."""
-    commands = {str(folder.relative_to(shop.folder)): _member_command(shop, n) for n, folder in _numbered(shop)}
+    commands = {
+        str(folder.relative_to(shop.folder)): member_command(shop, folder, number)
+        for number, folder in enumerate(member_folders(shop))
+    }
     shop.run_together(*unless_done(shop, commands))
     return evaluate_members(shop)
 
 
-def _numbered(shop: Workplace[Overoptimisation]) -> list[tuple[int, Path]]:
-    return list(enumerate(member_folders(shop)))
-
-
-def _member_command(shop: Workplace[Overoptimisation], number: int) -> Command:
+def member_command(shop: Workplace[Overoptimisation], folder: Path, number: int) -> Command:
+    """The command that trains member `number`, resuming if it was interrupted."""
     study, wanted = shop.experiment, shop.experiment.reward_models
     budget = wanted.training
     options = [f"--learning-rate={budget.learning_rate}", f"--batch={budget.batch}", f"--epochs={budget.epochs}"]
@@ -49,7 +49,16 @@ def _member_command(shop: Workplace[Overoptimisation], number: int) -> Command:
     layout = [] if wanted.layout is None else ["--layout", wanted.layout]
     base = shop.folder / "supervised" / "policy"
     seed = f"--seed={1000 * study.seed + number}"
-    return ["train_reward_model", shop.folder / "votes", "--base-model", base, seed, *options, *layout]
+    return [
+        "train_reward_model",
+        shop.folder / "votes",
+        "--base-model",
+        base,
+        seed,
+        *options,
+        *layout,
+        *resume_option(folder),
+    ]
 
 
 def evaluate_members(shop: Workplace[Overoptimisation]) -> Result:
