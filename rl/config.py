@@ -26,13 +26,18 @@ class RewardTerm:
 class RewardConfig:
     """name: meteor, coverage, meteor_coverage, preference, meteor_preference, or your own as `module:function`.
 
-    preference_model: the reward model's folder, for the two that need one. terms: a weighted sum instead of `name`.
-    missing_eos_penalty: taken off a response that the horizon cut. is_scaled: divide by the running standard
-    deviation of the responses' rewards; the mean stays, so no reward changes its sign.
+    preference_model: the reward model's folder, for the two that need one; preference_models: several instead, which
+    `ensemble` makes one. ensemble_penalty: λ of mean − λ · variance over them, for `uncertainty`.
+    terms: a weighted sum instead of `name`. missing_eos_penalty: taken off a response that the horizon cut.
+    is_scaled: divide by the running standard deviation of the responses' rewards; the mean stays, so no reward changes
+    its sign.
     """
 
     name: str = "meteor"
     preference_model: Path | None = None
+    preference_models: tuple[Path, ...] = ()
+    ensemble: Literal["mean", "worst", "uncertainty"] = "mean"
+    ensemble_penalty: float = 0.5
     terms: tuple[RewardTerm, ...] = ()
     missing_eos_penalty: float = 0.0
     is_scaled: bool = False
@@ -140,7 +145,10 @@ class TrainingConfig:
 def input_paths(config: TrainingConfig) -> list[Path]:
     """What the run reads, as far as it lies on this machine (a model may also have a hub name)."""
     reference = None if config.reference == "initial" else Path(config.reference)
-    paths = (Path(config.base_model), reference, config.data, config.reward.preference_model)
+    paths = (
+        *(Path(config.base_model), reference, config.data, config.reward.preference_model),
+        *config.reward.preference_models,
+    )
     return [path for path in paths if path is not None and path.exists()]
 
 
@@ -199,11 +207,18 @@ def _settings_from_zero(config: TrainingConfig) -> dict[str, float]:
         "entropy_coefficient": config.entropy_coefficient,
         "value_warmup": config.value_warmup,
         "reward.missing_eos_penalty": config.reward.missing_eos_penalty,
+        "reward.ensemble_penalty": config.reward.ensemble_penalty,
     }
 
 
 def _check_combinations(config: TrainingConfig) -> None:
     """InputError for values that are sound alone and not together."""
+    _expect(
+        config.reward.preference_model is None or not config.reward.preference_models,
+        "reward.preference_models",
+        [str(path) for path in config.reward.preference_models],
+        "an empty list where reward.preference_model names one model",
+    )
     if not config.has_critic:
         _expect(
             config.samples_per_prompt >= 2,

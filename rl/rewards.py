@@ -65,7 +65,10 @@ def _find_reward(name: str, scorer: PreferenceScorer | None) -> Reward:
         return _METRICS[name]
     if name in _PREFERENCES:
         if scorer is None:
-            raise InputError(f"reward {name}: expected a reward model in reward.preference_model.")
+            raise InputError(
+                f"reward {name}: expected a reward model in reward.preference_model or several in "
+                "reward.preference_models."
+            )
         return _PREFERENCES[name](scorer)
     if ":" in name:
         return _import_reward(name)

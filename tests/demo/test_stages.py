@@ -16,7 +16,7 @@ from rl.management.demo.measurements import measure_contest
 from rl.management.demo.stages import pick_best
 from rl.management.demo.training import train_supervised
 from rl.management.demo.votes import concept_order, select_incomplete_pairs, select_pairs
-from rl.management.demo.workshop import Workshop, open_workshop
+from rl.management.demo.workshop import Workplace, Workshop, open_workshop
 
 
 def sample(item: int, completion: str, system: str = "x") -> Sample:
@@ -157,7 +157,7 @@ def test_an_interrupted_supervised_training_is_resumed(tmp_path: Path, monkeypat
         (shop.folder / "supervised.partial").rename(shop.folder / "supervised")
         write_json(shop.folder / "supervised" / "summary.json", {"validation_loss": 1.5})
 
-    monkeypatch.setattr(Workshop, "run_together", interrupted_then_done)
+    monkeypatch.setattr(Workplace, "run_together", interrupted_then_done)
     with pytest.raises(KeyboardInterrupt):
         train_supervised(shop)
     assert train_supervised(shop)["validation_loss"] == 1.5

@@ -2,13 +2,17 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from annotation.errors import InputError
 from rl.config import RewardConfig, RewardTerm
+from rl.metrics.coverage import count_missing
 from rl.metrics.meteor import meteor
 from rl.rewards import (
     Record,
@@ -62,6 +66,70 @@ def test_a_missing_concept_always_lowers_the_preference_part() -> None:
     for text in ("a", "dog ball", "a dog and a ball and much more than that"):
         (whole,), (less,) = (list(reward([""], [text], [item])) for item in (ITEM, wanting))
         assert less < whole
+
+
+# Removing a concept must never pay. METEOR is not the composite's to vouch for, so it is held fixed: two completions
+# are compared by what the reward adds to it.
+
+CONCEPTS = ("dog", "chase", "ball", "park")
+LOGITS = st.one_of(st.floats(-30, 30), st.floats(-1e6, 1e6), st.sampled_from([-1e12, -1e-12, 0.0, 1e-12, 1e12]))
+
+
+class ConstantScorer:
+    """A reward model that gives every text one logit."""
+
+    def __init__(self, logit: float, mean: float, temperature: float) -> None:
+        self.logit, self.mean, self.temperature = logit, mean, temperature
+
+    def __call__(self, prompts: Sequence[str], completions: Sequence[str], items: Sequence[Item]) -> np.ndarray:
+        return np.full(len(completions), self.logit)
+
+
+def beside_meteor(reward: Reward, words: Sequence[str]) -> float:
+    """What the reward gives a completion of these words beside METEOR, which is 0: no reference has any of them."""
+    item = Item("one", "", ("zzz",), CONCEPTS)
+    (score,) = compute_rewards(reward, [""], [" ".join(words)], [item])
+    return score
+
+
+@given(
+    words=st.permutations(CONCEPTS).flatmap(lambda order: st.integers(1, 4).map(lambda count: order[:count])),
+    logit=LOGITS,
+    mean=st.floats(-1e3, 1e3),
+    temperature=st.floats(1e-6, 1e6),
+)
+def test_a_removed_concept_never_raises_a_composite_reward(
+    words: list[str], logit: float, mean: float, temperature: float
+) -> None:
+    scorer = ConstantScorer(logit, mean, temperature)
+    for reward in (
+        score_meteor_preference(scorer),
+        score_meteor_coverage,
+        build_reward(RewardConfig("coverage"), None),
+    ):
+        whole = beside_meteor(reward, words)
+        for removed in range(len(words)):
+            assert beside_meteor(reward, [*words[:removed], *words[removed + 1 :]]) <= whole
+
+
+@given(logit=st.floats(-30, 30))
+def test_a_removed_concept_lowers_them_where_the_preference_is_not_nothing(logit: float) -> None:
+    """Strictly: σ of −30 is 1e-13, which a float still holds."""
+    for reward in (score_meteor_preference(ConstantScorer(logit, 0.0, 1.0)), score_meteor_coverage):
+        rewards = [beside_meteor(reward, CONCEPTS[:used]) for used in range(len(CONCEPTS) + 1)]
+        assert all(less < more for less, more in pairwise(rewards))
+
+
+def test_a_z_score_in_the_place_of_the_sigmoid_would_pay_for_removing_a_concept() -> None:
+    """Why σ stands there: a completion that people dislike has z = −2, and −2/2 is more than −2."""
+
+    def score_z(prompts: Sequence[str], completions: Sequence[str], items: Sequence[Item]) -> list[float]:
+        z = (0.0 - 4.0) / 2.0
+        return [z / (1 + count_missing(text, item.concepts)) for text, item in zip(completions, items, strict=True)]
+
+    assert beside_meteor(score_z, CONCEPTS[:3]) == -1 > beside_meteor(score_z, CONCEPTS) == -2
+    sigmoid = score_meteor_preference(ConstantScorer(0.0, 4.0, 2.0))
+    assert beside_meteor(sigmoid, CONCEPTS[:3]) < beside_meteor(sigmoid, CONCEPTS)
 
 
 def test_a_configured_reward_is_built_and_asks_for_its_scorer() -> None:

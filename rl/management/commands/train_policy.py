@@ -21,21 +21,19 @@ class Command(PipelineCommand):
         parser.add_argument("--resume", action="store_true", help="continue an interrupted run from its checkpoint")
 
     def run(self, options: dict[str, Any]) -> Mapping[str, Any]:
-        from reward_models.scoring import load_scorer
         from rl.config import TrainingConfig
+        from rl.management.preference_scorers import load_preference_scorer
         from rl.management.run_report import write_run_report
         from rl.tasks import load_task
         from rl.train import train
 
         config = load_config(TrainingConfig, options["config"], options["set"])
         task = load_task(config.task, config.data)
-        path = config.reward.preference_model
-        scorer = None if path is None else load_scorer(path)
         return train(
             config,
             task,
             options["output"],
-            scorer=scorer,
+            scorer=load_preference_scorer(config.reward),
             write_report=write_run_report,
             resume=options["resume"],
         )

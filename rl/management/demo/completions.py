@@ -7,8 +7,9 @@ import numpy as np
 import torch
 
 from rl.generate import Decoder, Sample, generate_samples, read_samples, write_samples
+from rl.management.demo.experiment import Study
 from rl.management.demo.training import SYSTEMS, TASK
-from rl.management.demo.workshop import Workshop
+from rl.management.demo.workshop import Workplace, Workshop
 from rl.metrics.coverage import count_missing
 from rl.policy import load_policy
 from rl.rollout import sample_responses
@@ -22,7 +23,7 @@ PURPOSES = {"test": 2, "greedy": 3, "best-of": 4, "trajectory": 5}
 TRAIN_PURPOSES = {"supervised": 6, "supervised+nlpo": 7}
 
 
-def task_items(shop: Workshop, split: str, limit: int | None = None) -> tuple[Item, ...]:
+def task_items(shop: Workplace[Study], split: str, limit: int | None = None) -> tuple[Item, ...]:
     return load_task(TASK, shop.folder / "task").split(split)[:limit]
 
 

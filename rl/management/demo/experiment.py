@@ -73,23 +73,17 @@ class Controls:
             raise InputError(f"controls: shuffled_models: expected {expected}, found {self.shuffled_models}.")
 
 
-@dataclass(frozen=True, slots=True)
-class Experiment:
-    """`policy_set` lays KEY=VALUE over the policy configuration of every arm."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """What every study on the built-in task decides: its world and corpus, the supervised policy, how policies are
+    tuned and sampled. `policy_set` lays KEY=VALUE over the policy configuration of every run."""
 
-    first_vote: Vote
-    second_vote: Vote
-    likert: Vote
     seed: int = 0
     task: CorpusConfig = field(default_factory=CorpusConfig)
     supervised: SupervisedBudget = field(default_factory=SupervisedBudget)
     policy_config: Path = Path("rl/configs/commongen-mini-nlpo.yaml")
     policy_set: tuple[str, ...] = ()
     sampler: SamplerSettings = field(default_factory=SamplerSettings)
-    reward_model: RewardModelBudget = field(default_factory=RewardModelBudget)
-    best_of: BestOf = field(default_factory=BestOf)
-    trajectory_items: int = 200
-    controls: Controls = field(default_factory=Controls)
 
     def decoder(self, purpose: int, *, is_greedy: bool = False, samples_per_item: int = 1) -> Decoder:
         """How completions are drawn; `purpose` tells one draw of the experiment from another."""
@@ -100,6 +94,19 @@ class Experiment:
             sampler=Sampler(temperature=self.sampler.temperature),
             seed=1000 * self.seed + purpose,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment(Study):
+    """The demo's: its campaigns, its reward model, and what is measured."""
+
+    first_vote: Vote
+    second_vote: Vote
+    likert: Vote
+    reward_model: RewardModelBudget = field(default_factory=RewardModelBudget)
+    best_of: BestOf = field(default_factory=BestOf)
+    trajectory_items: int = 200
+    controls: Controls = field(default_factory=Controls)
 
     def with_pairs(self, pairs: int) -> "Experiment":
         """With so many pairs of complete completions in the first vote and no others, as in the paper."""

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from rl.management.demo.workshop import Command, Result, Workshop
+from rl.management.demo.experiment import Study
+from rl.management.demo.workshop import Command, Result, Workplace, Workshop
 from rl.management.run_records import read_summary
 
 TASK = "commongen-mini"
@@ -19,7 +20,7 @@ SYSTEMS = {
 }
 
 
-def build_task(shop: Workshop) -> Result:
+def build_task(shop: Workplace[Study]) -> Result:
     config = asdict(shop.experiment.task)
     sizes = [f"--{name}={config[name]}" for name in ("train", "validation", "test", "references")]
     flaw = [f"--flaw-share={config['flaw_share']}", f"--flawed-verbs={config['flawed_verbs']}"]
@@ -29,7 +30,7 @@ def build_task(shop: Workshop) -> Result:
     return summary | {"line": f"{summary['train']} concept sets to train on, {summary['test']} to test"}
 
 
-def train_supervised(shop: Workshop) -> Result:
+def train_supervised(shop: Workplace[Study]) -> Result:
     config = asdict(shop.experiment.supervised)
     options = [f"--{name.replace('_', '-')}={value}" for name, value in config.items()]
     command: list[str | Path] = ["train_supervised", "--task", TASK, "--data", shop.folder / "task", *options]
@@ -80,14 +81,14 @@ def _describe_arms(shop: Workshop, *arms: str) -> Result:
     return numbers | {"line": "reward: " + "; ".join(rewards)}
 
 
-def unless_done(shop: Workshop, commands: Mapping[str, Command]) -> list[Command]:
+def unless_done(shop: Workplace[Study], commands: Mapping[str, Command]) -> list[Command]:
     """Each command with its folder as --output, but for those whose folder is there already."""
     return [
         [*row, "--output", shop.folder / name] for name, row in commands.items() if not (shop.folder / name).exists()
     ]
 
 
-def tuning_command(shop: Workshop, arm: str, settings: list[str]) -> Command:
+def tuning_command(shop: Workplace[Study], arm: str, settings: list[str]) -> Command:
     """The `train_policy` command of an arm, resuming if it was interrupted."""
     experiment = shop.experiment
     shared = [f"data={shop.folder / 'task'}", f"seed={experiment.seed}", *experiment.policy_set]

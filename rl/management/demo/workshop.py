@@ -1,4 +1,4 @@
-"""Where the demo works: its folder, its stages' results, and the real commands that it runs."""
+"""Where a study works, the demo among them: its folder, its stages' results, and the real commands that it runs."""
 
 import json
 import os
@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from annotation.databases import environment_of
 from annotation.errors import InputError
 from annotation.run_folders import plain, write_json
-from rl.management.demo.experiment import ROOT, Experiment
+from rl.management.demo.experiment import ROOT, Experiment, Study
 
 # One a process: a second thread gains small models nothing, and with another number sums differ in their last bits.
 THREADS = 1
@@ -23,14 +23,16 @@ POLL_S = 0.1
 
 Result = dict[str, Any]
 Command = Sequence[str | Path]
+Decided = TypeVar("Decided", bound=Study, covariant=True)
+Given = TypeVar("Given", bound=Study)
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
-    """The demo's folder and its experiment. Each stage writes its numbers to `results/STAGE.json`, last."""
+class Workplace(Generic[Decided]):
+    """A study's folder, and what it decided. Each stage writes its numbers to `results/STAGE.json`, last."""
 
     folder: Path
-    experiment: Experiment
+    experiment: Decided
     say: Callable[[str], None]
 
     @property
@@ -45,8 +47,8 @@ class Workshop:
         content: Result = json.loads(self.result_file(stage).read_text(encoding="utf-8"))
         return content
 
-    def run_stage(self, stage: str, title: str, work: Callable[["Workshop"], Result]) -> None:
-        """Do a stage, or skip it if its result is there: so an interrupted demo goes on where it stopped."""
+    def run_stage(self, stage: str, title: str, work: Callable[["Workplace[Decided]"], Result]) -> None:
+        """Do a stage, or skip it if its result is there: so an interrupted study goes on where it stopped."""
         if self.result_file(stage).exists():
             self.say(f"✓ {title} (done before)")
             return
@@ -100,24 +102,30 @@ class Workshop:
         return variables | own | dict(environment)
 
 
+Workshop = Workplace[Experiment]  # the demo's
+
+
 def _has_succeeded(command: Command, process: subprocess.Popen[bytes]) -> bool:
     """Whether it has ended, well; InputError if it has failed."""
     if process.poll() not in (None, 0):
-        raise InputError(f"the demo stopped: `manage.py {command[0]}` failed (its message is above).")
+        raise InputError(f"stopped: `manage.py {command[0]}` failed (its message is above).")
     return process.returncode == 0
 
 
-def open_workshop(folder: Path, experiment: Experiment, say: Callable[[str], None]) -> Workshop:
-    """A new workshop, or the one in `folder` if it has the same experiment; InputError if it has another."""
+def open_workshop(folder: Path, experiment: Given, say: Callable[[str], None], kind: str = "demo") -> Workplace[Given]:
+    """A new workplace, or the one in `folder` if it decided the same; InputError if it did not.
+
+    kind: what an error calls the study.
+    """
     record = folder / "experiment.json"
     # Through JSON, so that what was written and what is at hand have the same form.
     wanted = json.loads(json.dumps(plain(experiment)))
     if record.exists():
         if json.loads(record.read_text(encoding="utf-8")) != wanted:
-            raise InputError(f"{folder} holds a demo with other settings; name another --output or remove it first.")
+            raise InputError(f"{folder} holds a {kind} with other settings; name another --output or remove it first.")
     elif folder.exists() and any(folder.iterdir()):
-        raise InputError(f"{folder} exists and is not a demo's; name another --output or remove it first.")
+        raise InputError(f"{folder} exists and is not a {kind}'s; name another --output or remove it first.")
     else:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(record, wanted)
-    return Workshop(folder, experiment, say)
+    return Workplace(folder, experiment, say)
