@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from annotation.errors import InputError
-from reward_models.layouts import READS_LANGUAGE, VERDICTS, Layout
+from reward_models.layouts import READS_LANGUAGE, Layout
 
 Loss = Literal["bradley-terry", "classification"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -54,15 +54,17 @@ class RewardModelConfig:
     seed: int = 0
 
 
+LANGUAGE_WEIGHTS = {"likelihood": 0.3, "decoder": 1.0, "decoder-mean": 1.0}
+
+
 def resolve(config: RewardModelConfig, layout: Layout) -> RewardModelConfig:
     """`config` with nothing left open; InputError for what no run could use.
 
-    Verdicts in a decoder keep reading language with weight 1. A likelihood is language already, and its zero is what
-    the base model says, so it is not centred.
+    What reads language goes on learning it, a likelihood with less weight. Its zero is what the base model says, so it
+    is not centred.
     """
     centring = (0.0 if layout == "likelihood" else 0.01) if config.centring is None else config.centring
-    has_verdict_in_text = layout in VERDICTS and layout in READS_LANGUAGE
-    language = (1.0 if has_verdict_in_text else 0.0) if config.language_weight is None else config.language_weight
+    language = LANGUAGE_WEIGHTS.get(layout, 0.0) if config.language_weight is None else config.language_weight
     config = replace(config, layout=layout, centring=centring, language_weight=language)
     _check(config)
     return config

@@ -27,7 +27,7 @@ Layout = Literal["encoder", "decoder", "decoder-mean", "likelihood", "scalar"]
 Family = Literal["encoder-decoder", "decoder-only", "encoder-only"]
 # What each family can do; the first is its default.
 LAYOUTS: Mapping[Family, tuple[Layout, ...]] = {
-    "encoder-decoder": ("decoder-mean", "decoder", "encoder", "likelihood"),
+    "encoder-decoder": ("likelihood", "decoder-mean", "decoder", "encoder"),
     "decoder-only": ("scalar", "likelihood"),
     "encoder-only": ("scalar",),
 }

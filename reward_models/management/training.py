@@ -33,10 +33,11 @@ NUMBERS = {
 }
 OPEN_NUMBERS = {
     "centring": "weight of the square of the scores' sum (default: .01, but 0 for a likelihood)",
-    "language_weight": "of the preferred completions' cross-entropy (default: 1 for verdicts in a decoder, else 0)",
+    "language_weight": "of the preferred completions' cross-entropy (default: .3 for a likelihood, 1 for verdicts "
+    "in a decoder, else 0)",
 }
 CHOICES = {
-    "layout": (Layout, "how the score is read (default: decoder-mean for an encoder-decoder, else scalar)"),
+    "layout": (Layout, "how the score is read (default: likelihood for an encoder-decoder, else scalar)"),
     "loss": (Loss, "on the difference of a pair's scores, or the paper's on each"),
     "margin_by": (MarginBy, "what a pair has of the margin: by its votes, or by how much better one was said to be"),
     "precision": (Precision, "auto: bfloat16 where the device has it"),

@@ -173,7 +173,7 @@ def test_the_committed_study_loads_and_unusable_ones_are_refused() -> None:
 
 
 def test_each_member_has_a_seed_of_its_own_and_an_interrupted_one_is_resumed(tmp_path: Path) -> None:
-    study = load_config(Overoptimisation, STUDY_FILE, ["seed=2", "reward_models.layout=likelihood"])
+    study = load_config(Overoptimisation, STUDY_FILE, ["seed=2", "reward_models.training.layout=decoder"])
     shop = open_workshop(tmp_path / "bench", study, lambda said: None)
     folders = member_folders(shop)
     folders[1].with_name("member-1.partial").mkdir(parents=True)
@@ -182,7 +182,7 @@ def test_each_member_has_a_seed_of_its_own_and_an_interrupted_one_is_resumed(tmp
         f"--seed={number}" for number in range(2000, 2005)
     ]
     assert ["--resume" in command for command in commands] == [False, True, False, False, False]
-    assert all(command[command.index("--layout") + 1] == "likelihood" for command in map(list, commands))
+    assert all("--layout=decoder" in command for command in commands)
 
 
 def test_a_policy_is_paid_by_the_scorer_that_measures_it(tmp_path: Path) -> None:

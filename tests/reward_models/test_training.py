@@ -108,7 +108,8 @@ def test_low_rank_training_changes_additions_and_heads_alone_and_leaves_a_plain_
 ) -> None:
     path = base if family == "t5" else families / family
     before = load_base_model(str(path)).network.state_dict()
-    config = RewardModelConfig(str(path), lora_rank=2, learning_rate=1e-2, epochs=1, batch=10, dropout=0.0)
+    layout = "decoder-mean" if family == "t5" else "scalar"
+    config = RewardModelConfig(str(path), layout, lora_rank=2, learning_rate=1e-2, epochs=1, batch=10, dropout=0.0)  # type: ignore[arg-type]
     learner = prepare_training(config, SPLITS).learner
     trained = {name for name, weight in learner.model.network.named_parameters() if weight.requires_grad}
     assert trained and all("lora_" in name or name.startswith(("score", "classifier")) for name in trained)

@@ -45,11 +45,13 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class RewardModelBudget:
-    learning_rate: float = 6e-4
+    layout: str = "likelihood"
+    learning_rate: float = 3e-4
     batch: int = 16
     epochs: int = 12
     patience: int = 4
-    language_weight: float = 1.0
+    language_weight: float = 0.3
+    dropout: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from rl.management.demo.experiment import Study
+from rl.management.demo.experiment import RewardModelBudget, Study
 from rl.management.demo.workshop import Command, Result, Workplace, Workshop
 from rl.management.run_records import read_summary
 
@@ -103,7 +103,12 @@ def resume_option(output: Path) -> list[str]:
 
 def reward_model_command(shop: Workshop, name: str, seed: int) -> list[str | Path]:
     """The command of the reward model in the folder `name`, resuming if it was interrupted."""
-    options = [f"--{key.replace('_', '-')}={value}" for key, value in asdict(shop.experiment.reward_model).items()]
+    options = reward_model_options(shop.experiment.reward_model)
     pairs, base = shop.folder / "first-vote", shop.folder / "supervised" / "policy"
     resume = resume_option(shop.folder / name)
     return ["train_reward_model", pairs, "--base-model", base, f"--seed={seed}", *options, *resume]
+
+
+def reward_model_options(budget: RewardModelBudget) -> list[str]:
+    """Of `train_reward_model`."""
+    return [f"--{key.replace('_', '-')}={value}" for key, value in asdict(budget).items()]

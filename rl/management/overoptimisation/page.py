@@ -227,7 +227,6 @@ def describe_study(study: Overoptimisation) -> Section:
 
 def _vote_steps(study: Overoptimisation) -> tuple[str, ...]:
     asked, crowd, models = study.annotators, study.annotators.crowd, study.reward_models
-    layout = "" if models.layout is None else f", in layout {models.layout}"
     return (
         f"A world, {study.task.train} concept sets with {study.task.references} references each, and a small T5 that "
         "imitates them.",
@@ -236,8 +235,8 @@ def _vote_steps(study: Overoptimisation) -> tuple[str, ...]:
         f"{crowd.temperature:g} in units of gold; side bias of standard deviation {crowd.side_bias_sd:g} in logits; in "
         f"{crowd.lapse_rate:.0%} of the answers a coin decides; a worker is a spammer with probability "
         f"{crowd.spammer_share:.0%}.",
-        f"{models.count} reward models on the same votes{layout}, each with a seed of its own. Ensembles combine their "
-        "scores, each first brought to mean 0 and the unit that σ takes: the mean, the least, or the mean less "
+        f"{models.count} reward models on the same votes, in layout {models.training.layout}, each with a seed of its "
+        "own. Ensembles combine their scores, each first brought to mean 0 and the unit that σ takes: the mean, the least, or the mean less "
         f"{models.penalty:g} times the variance (Coste et al. 2023).",
     )
 

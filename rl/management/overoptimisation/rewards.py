@@ -11,7 +11,7 @@ from annotation.records import read_preferences
 from reward_models.ensembles import CalibratedScorer, Combination, Ensemble
 from reward_models.management.evaluation import evaluate_on_votes, gold_score
 from reward_models.scoring import load_scorer
-from rl.management.demo.training import resume_option, unless_done
+from rl.management.demo.training import resume_option, reward_model_options, unless_done
 from rl.management.demo.workshop import Command, Result, Workplace
 from rl.management.overoptimisation.study import Overoptimisation
 
@@ -43,22 +43,10 @@ def train_members(shop: Workplace[Overoptimisation]) -> Result:
 def member_command(shop: Workplace[Overoptimisation], folder: Path, number: int) -> Command:
     """The command that trains member `number`, resuming if it was interrupted."""
     study, wanted = shop.experiment, shop.experiment.reward_models
-    budget = wanted.training
-    options = [f"--learning-rate={budget.learning_rate}", f"--batch={budget.batch}", f"--epochs={budget.epochs}"]
-    options += [f"--patience={budget.patience}", f"--language-weight={budget.language_weight}"]
-    layout = [] if wanted.layout is None else ["--layout", wanted.layout]
-    base = shop.folder / "supervised" / "policy"
-    seed = f"--seed={1000 * study.seed + number}"
-    return [
-        "train_reward_model",
-        shop.folder / "votes",
-        "--base-model",
-        base,
-        seed,
-        *options,
-        *layout,
-        *resume_option(folder),
-    ]
+    options = reward_model_options(wanted.training)
+    base, seed = shop.folder / "supervised" / "policy", f"--seed={1000 * study.seed + number}"
+    command: list[str | Path] = ["train_reward_model", shop.folder / "votes", "--base-model", base, seed]
+    return [*command, *options, *resume_option(folder)]
 
 
 def evaluate_members(shop: Workplace[Overoptimisation]) -> Result:

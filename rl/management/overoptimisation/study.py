@@ -33,11 +33,10 @@ class Annotators:
 class Members:
     """The reward models: `count` of them on the same votes, each with a seed of its own.
 
-    layout: of train_reward_model, its default if null. penalty: λ of the uncertainty-penalised ensemble.
+    penalty: λ of the uncertainty-penalised ensemble.
     """
 
     count: int = 5
-    layout: str | None = None
     penalty: float = 0.5
     training: RewardModelBudget = field(default_factory=RewardModelBudget)
 
