@@ -1,7 +1,8 @@
 """Judgments out of the database: rows become records, records become a folder with a manifest.
 
-HIT after HIT is read and written, so a campaign of any size takes the same memory. The folder appears whole or not at
-all. Workers are pseudonyms in it, and times are dates.
+HIT after HIT is read and written, so that of a campaign of any size only its prompts are in memory at once, while their
+near-duplicates are looked for. The folder appears whole or not at all. Workers are pseudonyms in it, and times are
+dates.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from tqdm import tqdm
 from annotation.errors import InputError
 from annotation.manifests import Tally, describe_campaign, start_tally
 from annotation.models import HIT, Assignment, Campaign, Judgment
+from annotation.near_duplicates import PromptClusters, cluster_prompts
 from annotation.pseudonyms import pseudonym
 from annotation.ranked_pairs import comparisons_of_ranking
 from annotation.record_files import AnyRecord, RecordFile, describe_files, open_record_files, write_export
@@ -40,25 +42,35 @@ def export_judgments(
     """Write the export of `campaign` to `output`; returns the manifest. Free text is in it only `with_comments`."""
     if not Judgment.objects.filter(assignment__campaign=campaign).exists():
         raise InputError(f"campaign {campaign.name!r} has no judgments yet; there is nothing to export.")
+    record_types = RECORD_TYPES[campaign.kind] + ((Comment,) if with_comments else ())
     with write_export(output) as folder:
         tally = start_tally(campaign)
-        record_types = RECORD_TYPES[campaign.kind] + ((Comment,) if with_comments else ())
+        clusters = cluster_items(campaign) if Preference in record_types else None
         with open_record_files(folder, record_types, file_format) as files:
-            _write_records(campaign, files, tally)
+            _write_records(campaign, files, tally, clusters)
             if with_comments:
                 files[FILE_STEMS[Comment]].write(comments_in_order(campaign))
         manifest = describe_campaign(campaign, tally, describe_files(files))
+        if clusters:
+            manifest["near_duplicates"] = clusters.describe()
         write_json(folder / "manifest.json", manifest)
     return manifest
 
 
-def _write_records(campaign: Campaign, files: dict[str, RecordFile], tally: Tally) -> None:
+def cluster_items(campaign: Campaign) -> PromptClusters:
+    """Of all items, judged or not: their splits then stay what they are as judgments come in."""
+    return cluster_prompts(campaign.items.values_list("prompt", flat=True).iterator())
+
+
+def _write_records(
+    campaign: Campaign, files: dict[str, RecordFile], tally: Tally, clusters: PromptClusters | None
+) -> None:
     template = template_of(campaign.template)
     records_of_hit = RECORDS_OF_HIT[campaign.kind]
     hits = judged_hits(campaign)
-    for hit, judgments in tqdm(hits, "export", campaign.hits.count(), unit="HIT", disable=None, leave=False):
+    for _, judgments in tqdm(hits, "export", campaign.hits.count(), unit="HIT", disable=None, leave=False):
         tally.add_hit(judgments)
-        for stem, records in records_of_hit(hit, judgments, template).items():
+        for stem, records in records_of_hit(judgments, template, clusters).items():
             files[stem].write(records)
 
 
@@ -91,21 +103,28 @@ def _judgments_of(campaign: Campaign, page: Sequence[HIT]) -> dict[int, list[Jud
 # A HIT's judgments -> records, a function a kind of campaign
 
 
-def _ratings_of_hit(hit: HIT, judgments: Sequence[Judgment], template: TaskTemplate) -> RecordsByStem:
+def _ratings_of_hit(
+    judgments: Sequence[Judgment], template: TaskTemplate, clusters: PromptClusters | None
+) -> RecordsByStem:
     questions = {question.name: question for question in template.questions}
     return {FILE_STEMS[Rating]: [rating_of(judgment, questions[judgment.question]) for judgment in judgments]}
 
 
-def _comparisons_of_hit(hit: HIT, judgments: Sequence[Judgment], template: TaskTemplate) -> RecordsByStem:
+def _comparisons_of_hit(
+    judgments: Sequence[Judgment], template: TaskTemplate, clusters: PromptClusters | None
+) -> RecordsByStem:
     comparisons = [comparison_of(judgment) for judgment in judgments]
     # Within a campaign a pair is a HIT, so all its votes are here.
-    return {FILE_STEMS[Comparison]: comparisons, FILE_STEMS[Preference]: aggregate_preferences(comparisons)}
+    preferences = aggregate_preferences(comparisons, clusters)
+    return {FILE_STEMS[Comparison]: comparisons, FILE_STEMS[Preference]: preferences}
 
 
-def _rankings_of_hit(hit: HIT, judgments: Sequence[Judgment], template: TaskTemplate) -> RecordsByStem:
+def _rankings_of_hit(
+    judgments: Sequence[Judgment], template: TaskTemplate, clusters: PromptClusters | None
+) -> RecordsByStem:
     rankings = [ranking_of(judgment) for judgment in judgments]
     comparisons = [comparison for ranking in rankings for comparison in comparisons_of_ranking(ranking)]
-    preferences = aggregate_preferences(comparisons)
+    preferences = aggregate_preferences(comparisons, clusters)
     return {FILE_STEMS[Ranking]: rankings, FILE_STEMS[Comparison]: comparisons, FILE_STEMS[Preference]: preferences}
 
 
@@ -115,7 +134,7 @@ RECORD_TYPES: dict[str, tuple[type[AnyRecord], ...]] = {
     Campaign.Kind.RANKING: (Ranking, Comparison, Preference),
     Campaign.Kind.BEST_WORST: (Ranking, Comparison, Preference),
 }
-RECORDS_OF_HIT: dict[str, Callable[[HIT, Sequence[Judgment], TaskTemplate], RecordsByStem]] = {
+RECORDS_OF_HIT: dict[str, Callable[[Sequence[Judgment], TaskTemplate, PromptClusters | None], RecordsByStem]] = {
     Campaign.Kind.LIKERT: _ratings_of_hit,
     Campaign.Kind.PAIRWISE: _comparisons_of_hit,
     Campaign.Kind.RANKING: _rankings_of_hit,

@@ -17,6 +17,7 @@ from annotation.batch_mappings import ComparisonMapping, Mapped, RatingMapping, 
 from annotation.batch_rows import BatchRow
 from annotation.errors import InputError
 from annotation.manifests import MeanAgreement
+from annotation.near_duplicates import PromptClusters, cluster_prompts
 from annotation.record_files import AnyRecord, describe_files, open_record_files, write_export
 from annotation.records import FILE_STEMS, SCHEMA_VERSION, Comparison, Preference, Rating, aggregate_preferences
 from annotation.run_folders import plain, sha256_of_file, write_json
@@ -46,12 +47,15 @@ def import_judgments(
             write_report(batch.problems, report)
         raise refuse(source, batch.problems, "--report FILE lists all")
     with write_export(output) as folder:
-        records = list_records(batch)
+        clusters = cluster_prompts(record.prompt for records in batch.hits.values() for record in records)
+        records = list_records(batch, clusters)
         with open_record_files(folder, records, file_format) as files:
             for record_type, rows in records.items():
                 files[FILE_STEMS[record_type]].write(rows)
         origin = {"file": source.name, "sha256": sha256_of_file(source), "mapping": plain(mapping)}
         manifest = describe_batch(batch) | {"imported_from": origin, "files": describe_files(files)}
+        if Preference in records:
+            manifest["near_duplicates"] = clusters.describe()
         write_json(folder / "manifest.json", manifest)
     return manifest
 
@@ -181,12 +185,12 @@ def row_digest(*texts: str) -> str:
     return hashlib.sha256("\x1f".join(texts).encode()).hexdigest()[:16]
 
 
-def list_records(batch: Batch) -> dict[type[AnyRecord], Sequence[AnyRecord]]:
+def list_records(batch: Batch, clusters: PromptClusters) -> dict[type[AnyRecord], Sequence[AnyRecord]]:
     """The batch's records by type, HIT by HIT."""
     if isinstance(batch.mapping, RatingMapping):
         return {Rating: [record for records in batch.hits.values() for record in records]}
     comparisons = [record for records in batch.hits.values() for record in records if isinstance(record, Comparison)]
-    return {Comparison: comparisons, Preference: aggregate_preferences(comparisons)}
+    return {Comparison: comparisons, Preference: aggregate_preferences(comparisons, clusters)}
 
 
 def describe_batch(batch: Batch) -> dict[str, Any]:

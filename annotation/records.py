@@ -14,13 +14,13 @@ import itertools
 import json
 import types
 import typing
-import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from annotation.errors import InputError
+from annotation.near_duplicates import PromptClusters, cluster_prompts, normalise_prompt
 from annotation.rankings import ASKED, LETTERS, parse_ranking
 
 SCHEMA_VERSION = 1
@@ -218,16 +218,23 @@ def _expect_member(key: str, value: str, allowed: tuple[str, ...]) -> None:
 # Aggregation
 
 
-def aggregate_preferences(comparisons: Iterable[Comparison]) -> list[Preference]:
-    """The votes on each pair, in order of first appearance; only unexcluded work votes."""
+def aggregate_preferences(
+    comparisons: Sequence[Comparison], clusters: PromptClusters | None = None
+) -> list[Preference]:
+    """The votes on each pair, in order of first appearance; only unexcluded work votes.
+
+    A split has clusters of near-duplicate prompts whole: `clusters`, or those among the prompts of `comparisons`.
+    """
+    if clusters is None:
+        clusters = cluster_prompts(comparison.prompt for comparison in comparisons)
     by_pair: dict[str, list[Comparison]] = {}
     for comparison in comparisons:
         if comparison.counts:
             by_pair.setdefault(comparison.pair, []).append(comparison)
-    return [_aggregate_pair(votes) for votes in by_pair.values()]
+    return [_aggregate_pair(votes, clusters) for votes in by_pair.values()]
 
 
-def _aggregate_pair(comparisons: list[Comparison]) -> Preference:
+def _aggregate_pair(comparisons: list[Comparison], clusters: PromptClusters) -> Preference:
     first = comparisons[0]
     for other in comparisons[1:]:
         if _pair_content(other) != _pair_content(first):
@@ -243,7 +250,7 @@ def _aggregate_pair(comparisons: list[Comparison]) -> Preference:
         completion_b=first.completion_b,
         system_a=first.system_a,
         system_b=first.system_b,
-        split=split_of_prompt(first.prompt),
+        split=split_of_prompt(clusters.home_of(first.prompt)),
     )
 
 
@@ -277,13 +284,11 @@ def share_of_agreeing_pairs(counts: Iterable[int]) -> float | None:
     return sum(count * (count - 1) for count in counts) / (total * (total - 1))
 
 
-def normalise_prompt(prompt: str) -> str:
-    """What two prompts share that are the same but for letter case, spaces and the form of their characters."""
-    return " ".join(unicodedata.normalize("NFKC", prompt).casefold().split())
-
-
 def split_of_prompt(prompt: str) -> str:
-    """train, validation or test (60/20/20) by the sha256 of the normalised prompt, so no prompt is in two splits."""
+    """train, validation or test (60/20/20) by the sha256 of the normalised prompt, so no prompt is in two splits.
+
+    Near-duplicates stay together where this is asked of `PromptClusters.home_of(prompt)`.
+    """
     position = int.from_bytes(hashlib.sha256(normalise_prompt(prompt).encode()).digest()[:8]) / 2**64
     if position < 0.6:
         return "train"

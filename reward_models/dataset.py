@@ -1,4 +1,4 @@
-"""The votes on pairs as training data: soft targets, and splits that share no prompt."""
+"""The votes on pairs as training data: soft targets, and splits that share no prompt and no near-duplicates."""
 
 import hashlib
 import json
@@ -6,13 +6,16 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from annotation.errors import InputError
-from annotation.records import Preference, normalise_prompt, to_dict
+from annotation.near_duplicates import PromptClusters, cluster_prompts, normalise_prompt
+from annotation.records import SPLITS, Preference, to_dict
 
 Row = TypeVar("Row")
+NearDuplicates = Literal["refuse", "leave-out", "allow"]
 
+SHOWN = 200  # characters of a prompt in a refusal
 PRIOR_VOTES = 0.5  # added to each side, so that three votes out of three are not taken for certainty
 
 
@@ -38,8 +41,15 @@ class PairSplits:
         return prompts * 2, [pair.completion_a for pair in pairs] + [pair.completion_b for pair in pairs]
 
 
-def split_pairs(preferences: Iterable[Preference]) -> PairSplits:
-    """The usable pairs by split; InputError if a split is empty or a prompt is in two of them."""
+def split_pairs(preferences: Iterable[Preference], near_duplicates: NearDuplicates = "refuse") -> PairSplits:
+    """The usable pairs by split; InputError if a split is empty, or a prompt in two of them.
+
+    near_duplicates: what happens to prompts that are near-duplicates across splits. "leave-out" leaves out their pairs
+    but for those of the last of train, validation and test that has any, so that the test split stays as it is.
+    """
+    preferences = list(preferences)
+    none_looked_for = near_duplicates == "allow"
+    clusters = PromptClusters({}) if none_looked_for else cluster_prompts(pair.prompt for pair in preferences)
     usable, left_out = [], Counter[str]()
     for pair in preferences:
         reason = _why_unusable(pair)
@@ -47,12 +57,16 @@ def split_pairs(preferences: Iterable[Preference]) -> PairSplits:
             left_out[reason] += 1
         else:
             usable.append(pair)
-    splits = {name: tuple(pair for pair in usable if pair.split == name) for name in ("train", "validation", "test")}
+    if near_duplicates == "leave-out":
+        apart = _keep_last_split(usable, clusters)
+        left_out += Counter({"whose prompt has a near-duplicate in a later split": len(usable) - len(apart)})
+        usable = apart
+    splits = {name: tuple(pair for pair in usable if pair.split == name) for name in SPLITS}
     for name, pairs in splits.items():
         if not pairs:
             counted = "".join(f"; {count} left out, {reason}" for reason, count in left_out.items())
             raise InputError(f"no pair to learn from is in the {name} split; expected some in each of three{counted}.")
-    _expect_disjoint(splits)
+    _expect_disjoint(splits, clusters)
     return PairSplits(splits["train"], splits["validation"], splits["test"], dict(left_out))
 
 
@@ -66,14 +80,33 @@ def _why_unusable(pair: Preference) -> str:
     return ""
 
 
-def _expect_disjoint(splits: dict[str, tuple[Preference, ...]]) -> None:
-    home: dict[str, str] = {}
-    for name, pairs in splits.items():
-        for pair in pairs:
-            prompt = normalise_prompt(pair.prompt)
-            if home.setdefault(prompt, name) != name:
-                where = f"in the {home[prompt]} and the {name} split"
-                raise InputError(f"prompt {pair.prompt!r} is {where}; expected each prompt in one.")
+def _keep_last_split(pairs: Sequence[Preference], clusters: PromptClusters) -> list[Preference]:
+    """Without the pairs whose cluster of prompts has some in a later split too."""
+    homes = [clusters.home_of(pair.prompt) for pair in pairs]
+    last: dict[str, int] = {}
+    for pair, home in zip(pairs, homes, strict=True):
+        last[home] = max(last.get(home, 0), SPLITS.index(pair.split))
+    return [pair for pair, home in zip(pairs, homes, strict=True) if pair.split == SPLITS[last[home]]]
+
+
+def _expect_disjoint(splits: Mapping[str, Sequence[Preference]], clusters: PromptClusters) -> None:
+    first: dict[str, Preference] = {}
+    for pair in (pair for pairs in splits.values() for pair in pairs):
+        other = first.setdefault(clusters.home_of(pair.prompt), pair)
+        if other.split == pair.split:
+            continue
+        if normalise_prompt(other.prompt) == normalise_prompt(pair.prompt):
+            where = f"in the {other.split} and the {pair.split} split"
+            raise InputError(f"prompt {pair.prompt!r} is {where}; expected each prompt in one.")
+        raise InputError(
+            f"prompt {_shorten(other.prompt)} in the {other.split} split and prompt {_shorten(pair.prompt)} in the "
+            f"{pair.split} split are near-duplicates; expected them in one split: --near-duplicates leave-out trains "
+            "without such pairs of the earlier split, allow with them."
+        )
+
+
+def _shorten(prompt: str) -> str:
+    return repr(prompt if len(prompt) <= SHOWN else f"{prompt[:SHOWN]}…")
 
 
 def vote_fraction(pair: Preference) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from annotation.errors import InputError
+from annotation.near_duplicates import cluster_prompts
 from annotation.records import read_preferences, split_of_prompt
 from rl.sequences import (
     Example,
@@ -76,7 +77,7 @@ def load_pairs(source: Path) -> PreferencePairs:
     if source.is_dir():
         loaded = _load_export(source)
     elif source.is_file():
-        loaded = PreferencePairs(tuple(_parse_row(row, where) for where, row in _read_rows(source)))
+        loaded = _load_file(source)
     else:
         raise InputError(
             f"{source}: no such file or folder; expected an export made by export_judgments, "
@@ -101,6 +102,18 @@ def _load_export(folder: Path) -> PreferencePairs:
     return PreferencePairs(pairs, without_label=len(preferences) - len(pairs))
 
 
+def _load_file(path: Path) -> PreferencePairs:
+    """Split by prompt, near-duplicates together."""
+    rows = [(_parse_row(row, where), where) for where, row in _read_rows(path)]
+    clusters = cluster_prompts(row["prompt"] for row, _ in rows)
+    return PreferencePairs(
+        tuple(
+            PreferencePair(**row, split=split_of_prompt(clusters.home_of(row["prompt"])), where=where)
+            for row, where in rows
+        )
+    )
+
+
 def _read_rows(path: Path) -> Iterator[tuple[str, Any]]:
     with path.open("rb") as stream:
         for number, line in enumerate(stream, start=1):
@@ -111,7 +124,7 @@ def _read_rows(path: Path) -> Iterator[tuple[str, Any]]:
                 raise InputError(f"{where} is not valid JSON: {error}.") from None
 
 
-def _parse_row(row: Any, where: str) -> PreferencePair:
+def _parse_row(row: Any, where: str) -> dict[str, str]:
     if not isinstance(row, Mapping):
         raise InputError(f"{where}: expected an object with prompt, chosen and rejected, found {type(row).__name__}.")
     for key in KEYS:
@@ -119,7 +132,7 @@ def _parse_row(row: Any, where: str) -> PreferencePair:
             raise InputError(f"{where}: the key {key!r} is missing; expected prompt, chosen and rejected.")
         if not isinstance(row[key], str):
             raise InputError(f"{where}: {key}: expected text, found {str(row[key])[:60]!r}.")
-    return PreferencePair(row["prompt"], row["chosen"], row["rejected"], split_of_prompt(row["prompt"]), where)
+    return {key: row[key] for key in KEYS}
 
 
 def _check_pair(pair: PreferencePair) -> None:

@@ -8,8 +8,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("annotation", "analysis", "reward_models", "rl")
 SHARED = {
-    "annotation.records", "annotation.rankings", "annotation.ranked_pairs", "annotation.errors",
-    "annotation.configuration", "annotation.run_folders",
+    "annotation.records", "annotation.near_duplicates", "annotation.rankings", "annotation.ranked_pairs",
+    "annotation.errors", "annotation.configuration", "annotation.run_folders",
 }  # fmt: skip
 # How any model is trained; they know nothing of RL, and reward models are trained so too.
 TRAINING = {"rl.fitting", "rl.logbook", "rl.processes", "rl.trackers"}

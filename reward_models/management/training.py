@@ -10,7 +10,7 @@ from typing import Any
 from annotation.errors import InputError
 from annotation.run_folders import RunFolder, open_run
 from reward_models.config import Loss, MarginBy, Precision, RewardModelConfig
-from reward_models.dataset import PairSplits, shuffle_votes, split_pairs
+from reward_models.dataset import NearDuplicates, PairSplits, shuffle_votes, split_pairs
 from reward_models.layouts import Layout
 from reward_models.pair_sources import PairSource, read_pairs
 from reward_models.train import prepare_training, run_training
@@ -67,15 +67,22 @@ def read_config(options: Mapping[str, Any]) -> RewardModelConfig:
 
 
 def read_splits(
-    pairs: str, config: RewardModelConfig, shuffle_seed: int | None = None
+    pairs: str,
+    config: RewardModelConfig,
+    shuffle_seed: int | None = None,
+    near_duplicates: NearDuplicates = "refuse",
 ) -> tuple[PairSource, PairSplits]:
-    """Where the pairs come from, and those to learn from; with a seed, a control whose votes say nothing."""
+    """Where the pairs come from, and those to learn from; with a seed, a control whose votes say nothing.
+
+    near_duplicates: what happens to prompts that are, across splits that the data came with.
+    """
     source = read_pairs(pairs)
     if config.margin and config.margin_by == "strength" and not (source.degrees and shuffle_seed is None):
         where = pairs if shuffle_seed is None else "a control of shuffled votes"
         raise InputError(f"{where} does not say how much better a completion is; --margin-by strength needs that.")
     preferences = source.preferences if shuffle_seed is None else shuffle_votes(source.preferences, shuffle_seed)
-    return source, dataclasses.replace(split_pairs(preferences), degrees=source.degrees)
+    splits = split_pairs(preferences, "allow" if source.is_clustered else near_duplicates)
+    return source, dataclasses.replace(splits, degrees=source.degrees)
 
 
 def train_in_folder(

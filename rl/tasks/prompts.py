@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from annotation.errors import InputError
-from annotation.records import normalise_prompt, split_of_prompt
+from annotation.near_duplicates import cluster_prompts, normalise_prompt
+from annotation.records import split_of_prompt
 from rl.tasks.items import SPLITS, Item, Task
 
 NAME = "prompts"
@@ -113,8 +114,9 @@ def _read_texts(values: Any, where: str) -> tuple[str, ...]:
 
 
 def _split_by_hash(rows: tuple[PromptRow, ...], path: Path) -> Splits:
-    """60/20/20 by the prompt alone, so that equal prompts stay together and a longer file moves none of them."""
-    places = [split_of_prompt(row.item.prompt) for row in rows]
+    """60/20/20 by the prompt alone, so that a longer file moves none but near-duplicates, which stay together."""
+    clusters = cluster_prompts(row.item.prompt for row in rows)
+    places = [split_of_prompt(clusters.home_of(row.item.prompt)) for row in rows]
     splits = {split: tuple(row for row, place in zip(rows, places, strict=True) if place == split) for split in SPLITS}
     for split in ("train", "validation"):
         if not splits[split]:

@@ -13,9 +13,9 @@ from annotation import exports
 from annotation.assignments import Answer, claim, expire_leases, submit
 from annotation.errors import InputError
 from annotation.exports import export_judgments, pseudonym
-from annotation.models import Assignment, Campaign, Worker
+from annotation.models import Assignment, Campaign, Item, Worker
 from annotation.record_files import FORMATS
-from annotation.records import read_comparisons, read_manifest, read_preferences, read_ratings, to_dict
+from annotation.records import read_comparisons, read_manifest, read_preferences, read_ratings, split_of_prompt, to_dict
 
 MakeCampaign = Callable[..., Campaign]
 CHOICES = {"ada": "a", "bea": "b", "cleo": "tie"}
@@ -132,6 +132,31 @@ def test_a_pseudonym_follows_the_identity_not_the_handle(ada: Worker) -> None:
     assert pseudonym(ada) == before
     ada.identity = Worker().identity  # erased: a new random identity
     assert pseudonym(ada) != before
+
+
+def test_near_duplicates_share_a_split_that_does_not_change_as_they_are_judged(
+    make_campaign: MakeCampaign, ada: Worker, tmp_path: Path
+) -> None:
+    campaign = make_campaign(hits=4)
+    text = "which three books about the history of sailing would you give to a curious child of"
+    first = f"{text} 1"
+    other = next(f"{text} {n}" for n in range(2, 99) if split_of_prompt(f"{text} {n}") != split_of_prompt(first))
+    assignment = claim(campaign, ada)
+    assert assignment is not None
+    submit(assignment, [Answer("preference", choice="a")], active_seconds=0.0)
+    unjudged, *_ = campaign.items.exclude(pk=assignment.hit.item_id)
+    Item.objects.filter(pk=assignment.hit.item_id).update(prompt=other)
+    Item.objects.filter(pk=unjudged.pk).update(prompt=first)
+    manifest = export_judgments(campaign, tmp_path / "one")
+    assert manifest["near_duplicates"] == {"clusters": 1, "prompts": 2, "largest": 2}
+    (preference,) = read_preferences(tmp_path / "one")
+    assert (preference.prompt, preference.split) == (other, split_of_prompt(first))
+    judge_all(campaign, ada)
+    export_judgments(campaign, tmp_path / "all")
+    splits = {preference.prompt: preference.split for preference in read_preferences(tmp_path / "all")}
+    assert splits.pop(other) == splits.pop(first) == split_of_prompt(first)
+    assert splits == {prompt: split_of_prompt(prompt) for prompt in splits}
+    assert len(splits) == 2
 
 
 def test_surplus_work_is_exported_and_does_not_vote(

@@ -68,6 +68,13 @@ def test_a_file_in_trls_explicit_form_is_split_by_its_prompts(tmp_path: Path) ->
     assert loaded.pairs[3].where.endswith("pairs.jsonl, line 4")
 
 
+def test_near_duplicates_of_a_file_are_in_one_split(tmp_path: Path) -> None:
+    prompts = [f"dog {number}" for number in range(20)] + [f"{number} dog" for number in range(20)]
+    loaded = load_pairs(write_rows(tmp_path / "pairs.jsonl", *map(row, prompts)))
+    assert [pair.split for pair in loaded.pairs] == [split_of_prompt(f"{number} dog") for number in range(20)] * 2
+    assert {pair.split for pair in loaded.pairs} == {"train", "validation", "test"}
+
+
 def test_pairs_are_encoded_and_those_of_the_same_tokens_left_out(tmp_path: Path) -> None:
     spaced = replace(PREFERENCE, pair="p3", completion_b="the  dog runs")
     export = write_export(tmp_path / "export", PREFERENCE, spaced, *OTHERS)

@@ -78,6 +78,19 @@ def test_equal_prompts_of_one_file_are_in_one_split(tmp_path: Path) -> None:
         assert len({prompt.casefold().replace("  ", " ") for prompt in prompts}) == len(prompts) / 2
 
 
+def test_near_duplicates_of_one_file_are_in_one_split(tmp_path: Path) -> None:
+    swapped = [" ".join(reversed(prompt.split())) for prompt in PAIRS]
+    task = load_task("prompts", write_text(tmp_path / "own.txt", PAIRS + swapped))
+    for split in SPLITS:
+        prompts = {item.prompt for item in task.split(split)}
+        assert prompts == {prompt for prompt in PAIRS + swapped if split_of_prompt(first_order(prompt)) == split}
+
+
+def first_order(prompt: str) -> str:
+    """Of both orders of two words, the one that stands for both."""
+    return " ".join(sorted(prompt.split()))
+
+
 def test_a_folder_has_a_file_of_either_kind_for_each_split(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "own", validation="")
     write_objects(folder / "validation.jsonl", [{"prompt": "cat", "references": ["the cat"]}])
