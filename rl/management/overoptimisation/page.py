@@ -236,8 +236,8 @@ def _vote_steps(study: Overoptimisation) -> tuple[str, ...]:
         f"{crowd.lapse_rate:.0%} of the answers a coin decides; a worker is a spammer with probability "
         f"{crowd.spammer_share:.0%}.",
         f"{models.count} reward models on the same votes, in layout {models.training.layout}, each with a seed of its "
-        "own. Ensembles combine their scores, each first brought to mean 0 and the unit that σ takes: the mean, the least, or the mean less "
-        f"{models.penalty:g} times the variance (Coste et al. 2023).",
+        "own. Ensembles combine their scores, each first brought to mean 0 and the unit that σ takes: the mean, the "
+        f"least, or the mean less {models.penalty:g} times the variance (Coste et al. 2023).",
     )
 
 
