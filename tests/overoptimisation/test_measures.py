@@ -17,6 +17,7 @@ from rl.management.demo.workshop import open_workshop
 from rl.management.overoptimisation.best_of import Candidates, gold_gains, measure_curves, score_distinct
 from rl.management.overoptimisation.nlpo import Arm, arms_of, sequence_kl
 from rl.management.overoptimisation.outcome import fit_best_of_n, fit_nlpo
+from rl.management.overoptimisation.page import judge_gain
 from rl.management.overoptimisation.rewards import REWARDS, SINGLE, member_command, member_folders, reward_settings
 from rl.management.overoptimisation.study import STUDY_FILE, BestOfN, Overoptimisation
 from rl.management.overoptimisation.yardstick import make_yardstick, mean_over_prompts
@@ -195,3 +196,22 @@ def test_a_policy_is_paid_by_the_scorer_that_measures_it(tmp_path: Path) -> None
     together = load_config(TrainingConfig, config, reward_settings(shop, "uncertainty", 2)).reward
     assert (together.preference_models, together.ensemble) == (tuple(folders), "uncertainty")
     assert (together.preference_model, together.ensemble_penalty) == (None, shop.experiment.reward_models.penalty)
+
+
+@pytest.mark.parametrize(
+    ("method", "interval", "by_run", "verdict"),
+    [
+        ("nlpo", (0.1, 0.3, 0.5), [0.2, 0.4], "better"),
+        ("nlpo", (-0.5, -0.3, -0.1), [-0.2, -0.4], "worse"),
+        ("nlpo", (-0.1, 0.2, 0.5), [0.2, 0.2], "no difference shown"),
+        ("nlpo", (0.1, 0.3, 0.5), [0.8, -0.2], "runs disagree"),
+        ("nlpo", (0.1, 0.3, 0.5), [0.3], "one run: no verdict"),
+        ("best-of-n", (0.1, 0.3, 0.5), [0.3], "better"),  # already a mean over all members
+    ],
+)
+def test_a_verdict_needs_the_interval_and_every_run(
+    method: str, interval: tuple[float, float, float], by_run: list[float], verdict: str
+) -> None:
+    low, estimate, high = interval
+    row = {"method": method, "low": low, "estimate": estimate, "high": high, "by_run": by_run}
+    assert judge_gain(row) == verdict

@@ -21,7 +21,7 @@ from analysis.report import (
 )
 from analysis.results import format_interval, format_number
 from rl.management.demo.workshop import Result
-from rl.management.overoptimisation.nlpo import FREE, PENALISED, PENALTIES, PENALTY_NAMES
+from rl.management.overoptimisation.nlpo import FREE, PENALTIES, PENALTY_NAMES
 from rl.management.overoptimisation.rewards import NAMES, REWARDS, SINGLE
 from rl.management.overoptimisation.study import Overoptimisation
 
@@ -50,7 +50,7 @@ FOOTER = (
 GAINS = (
     "Gold of each ensemble less that of the single model, on the same prompts, where optimisation ends. The interval "
     "resamples prompts alone: that other votes or other seeds would give other models is not in it, and the runs "
-    "show how much they differ."
+    "show how much they differ. A verdict needs both to agree; verdicts are not corrected for their number."
 )
 FITS = (
     f"The forms of Gao et al. (2022), with d = √KL: {FORMULAS['best-of-n']} for best-of-n, {FORMULAS['rl']} for RL. "
@@ -78,28 +78,21 @@ def build_page(study: Overoptimisation, outcome: Result, figure: Drawing) -> Rep
 
 
 def key_numbers(outcome: Result) -> tuple[KeyNumber, ...]:
-    best_of, free, penalised = (
-        rows[SINGLE][-1] for rows in (outcome["best_of_n"], outcome["nlpo"][FREE], outcome["nlpo"][PENALISED])
-    )
-    best = max(
-        (row for row in outcome["gains_over_the_single_model"] if row["penalty"] == FREE),
-        key=lambda row: row["estimate"],
-    )
+    """Where NLPO without its penalty ends: gold under a single model, and what each ensemble has more."""
+    single = outcome["nlpo"][FREE][SINGLE][-1]
+    proxy, distance = _signed(single["proxy"]["estimate"]), format_number(single["kl_nats"], 1)
     return (
-        _proxy_and_gold(free, "NLPO without penalty, single model: proxy → gold"),
-        _proxy_and_gold(penalised, "NLPO with penalty, single model: proxy → gold"),
-        _proxy_and_gold(best_of, f"best of {best_of['n']}, single model: proxy → gold"),
         KeyNumber(
-            _signed(best["estimate"]),
-            f"gold of “{NAMES[best['reward']]}” less single, NLPO without penalty",
-            _interval(best),
+            _signed(single["gold"]["estimate"]),
+            "gold gained by NLPO without KL penalty against a single model, in standard deviations",
+            f"{_interval(single['gold'])}; the proxy says {proxy}, at {distance} nats",
+        ),
+        *(
+            KeyNumber(_signed(row["estimate"]), f"{NAMES[row['reward']]}, less the single model’s gold", _interval(row))
+            for row in outcome["gains_over_the_single_model"]
+            if row["penalty"] == FREE
         ),
     )
-
-
-def _proxy_and_gold(row: Mapping[str, Any], label: str) -> KeyNumber:
-    value = f"{_signed(row['proxy']['estimate'])} → {_signed(row['gold']['estimate'])}"
-    return KeyNumber(value, label, f"gold {_interval(row['gold'])}, KL {format_number(row['kl_nats'], 1)} nats")
 
 
 def show_figure(drawing: Drawing) -> Section:
@@ -115,7 +108,7 @@ def describe_gains(study: Overoptimisation, outcome: Result) -> Section:
             _signed(row["estimate"]),
             _interval(row),
             ", ".join(_signed(value) for value in row["by_run"]) if row["method"] == "nlpo" else "",
-            _verdict(row),
+            judge_gain(row),
         )
         for row in outcome["gains_over_the_single_model"]
     )
@@ -129,10 +122,15 @@ def _method(row: Mapping[str, Any], study: Overoptimisation) -> str:
     return f"NLPO {PENALTY_NAMES[row['penalty']]}"
 
 
-def _verdict(row: Mapping[str, Any]) -> str:
-    if row["low"] > 0:
-        return "better"
-    return "worse" if row["high"] < 0 else "no difference shown"
+def judge_gain(row: Mapping[str, Any]) -> str:
+    """Better or worse where the interval leaves out 0 and all runs say the same: prompts alone do not tell."""
+    if row["method"] == "nlpo" and len(row["by_run"]) < 2:
+        return "one run: no verdict"
+    if row["low"] <= 0 <= row["high"]:
+        return "no difference shown"
+    if len({value > 0 for value in row["by_run"]}) > 1:
+        return "runs disagree"
+    return "better" if row["estimate"] > 0 else "worse"
 
 
 def describe_fits(outcome: Result) -> Section:
