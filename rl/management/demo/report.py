@@ -103,8 +103,7 @@ def describe_experiment(shop: Workshop) -> Section:
         "Supervised: a small T5 from scratch imitates the references. An early checkpoint plays the zero-shot model.",
         f"Arm A: NLPO from there on {METEOR_NAME}.",
         f"{vote.raters_per_hit} workers a pair choose between Supervised and arm A in the browser pages, over HTTP.",
-        "Reward model: the same T5 reads the prompt in its encoder and the completion in its decoder, and says good or "
-        "bad.",
+        "Reward model: the supervised policy's own likelihood of a completion, tuned until it explains the votes.",
         "Arm B: METEOR + ½ / (1 + missing concepts). Arm C: METEOR + σ(score) / (1 + missing concepts). Same start, "
         "budget and seed.",
         "New workers compare C with B and with A, and rate five systems on Likert scales.",
