@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from annotation.management.command import PipelineCommand
-from reward_models.management.training import add_training_options, read_config, read_splits, train_in_folder
+from reward_models.management.training import add_training_options, read_config, read_data, train_in_folder
 from reward_models.pair_sources import PAIRS_HELP
 
 
 class Command(PipelineCommand):
-    help = "Train a preference model on votes; the best epoch lands in DIR/model."
+    help = "Train a preference model on votes; the best epoch lands in DIR/model, what it reaches in DIR/evaluation."
 
     def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("pairs", help=PAIRS_HELP)
@@ -27,13 +27,15 @@ class Command(PipelineCommand):
 
     def run(self, options: dict[str, Any]) -> Mapping[str, Any]:
         config = read_config(options)
-        source, splits = read_splits(options["pairs"], config, options["shuffle_votes"])
-        self.stderr.write(source.description)
-        for reason, count in splits.left_out.items():
+        data = read_data(options["pairs"], config, options["shuffle_votes"])
+        self.stderr.write(data.source.description)
+        for reason, count in data.splits.left_out.items():
             self.stderr.write(f"{count} pairs left out, {reason}.")
-        recorded = {"pairs": options["pairs"], "layout": source.layout, "shuffle_votes": options["shuffle_votes"]}
-        summary = train_in_folder(config, splits, options["output"], recorded, resume=options["resume"])
+        recorded = {"pairs": data.pairs, "layout": data.source.layout, "shuffle_votes": options["shuffle_votes"]}
+        summary = train_in_folder(config, data, options["output"], recorded, resume=options["resume"])
         if summary.get("prompts_cut"):
             most = summary["max_tokens"]
             self.stderr.write(f"{summary['prompts_cut']} prompts lost their beginning: with --max-tokens {most}.")
+        if reason := summary.get("test", {}).get("reason"):
+            self.stderr.write(f"Not evaluated: {reason}.")
         return summary
