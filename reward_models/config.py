@@ -54,7 +54,7 @@ class RewardModelConfig:
     seed: int = 0
 
 
-LANGUAGE_WEIGHTS = {"likelihood": 0.3, "decoder": 1.0, "decoder-mean": 1.0}
+LANGUAGE_WEIGHTS = {"likelihood": 0.1, "decoder": 1.0, "decoder-mean": 1.0}
 
 
 def resolve(config: RewardModelConfig, layout: Layout) -> RewardModelConfig:

@@ -77,7 +77,7 @@ def load_checkpoint(folder: Path, config: Mapping[str, Any], parts: Mapping[str,
     if not path.exists():
         return None
     content = _read(path)
-    _refuse_changes(content["config"], config, path)
+    refuse_changes(content["config"], config, path)
     try:
         for name, part in parts.items():
             part.load_state_dict(content["parts"][name])
@@ -103,7 +103,8 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _refuse_changes(saved: Mapping[str, Any], present: Mapping[str, Any], path: Path) -> None:
+def refuse_changes(saved: Mapping[str, Any], present: Mapping[str, Any], path: Path) -> None:
+    """InputError for the first setting that differs from what `path` was made with."""
     for key, value in present.items():
         if saved.get(key) != value:
             raise InputError(

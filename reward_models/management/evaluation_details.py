@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.pair_scores import compare_with_raters, evaluate_scorer, fit_temperature, tabulate_calibration
+from analysis.resampling import bootstrap_estimate
+from analysis.tables import cluster_codes
 from annotation.records import Comparison, Preference
 from reward_models.baselines import words_of
 from reward_models.management.evaluation import Score, evaluate_on_votes, tabulate_scores
@@ -37,6 +39,7 @@ def evaluate_in_detail(
         "scorers": {name: measured[name] for name in scorers},
         "differences": {name: entry for name, entry in measured.items() if " less " in name},
         "workers": compare_with_workers(comparisons, pairs, scorers[MODEL], seed),
+        "lengths": compare_lengths(decided, scores, seed),
         "calibration": calibration,
     }
     return evaluation, {"breakdown": break_down(decided, scores, seed), "calibration": bins}
@@ -77,6 +80,34 @@ def break_down(pairs: Sequence[Preference], scores: pd.DataFrame, seed: int) -> 
     return pd.DataFrame(rows)
 
 
+def compare_lengths(pairs: Sequence[Preference], scores: pd.DataFrame, seed: int) -> dict[str, Any]:
+    """How often the voters' majority, and the model, prefer the longer of two completions, in words; the model's equal
+    scores half. Pairs of equal length do not count; empty if all are.
+
+    scores: of `tabulate_scores`, a row for each of `pairs`.
+    """
+    gaps = np.array([len(words_of(pair.completion_a)) - len(words_of(pair.completion_b)) for pair in pairs])
+    differs = gaps != 0
+    if not differs.any():
+        return {}
+    toward_longer = np.sign(gaps[differs])
+    voters = (1 + toward_longer * (2 * scores["is_a"].to_numpy()[differs] - 1)) / 2
+    model = (1 + toward_longer * np.sign(scores[MODEL].to_numpy()[differs])) / 2
+    clusters, _ = cluster_codes(scores[differs], "prompt")
+    found = {
+        name: bootstrap_estimate(
+            lambda weights, shares=shares: weights @ shares / weights.sum(axis=1),  # type: ignore[misc]
+            clusters,
+            method="share of pairs in which the longer one is preferred",
+            seed=seed,
+        )
+        for name, shares in {"voters": voters, "model": model, "difference": model - voters}.items()
+    }
+    return {
+        name: {key: getattr(share, key) for key in ("estimate", "low", "high", "used")} for name, share in found.items()
+    }
+
+
 def _name_margin(margin: float) -> str:
     if margin == 1:
         return "unanimous"
@@ -87,6 +118,12 @@ def compare_with_workers(
     comparisons: Sequence[Comparison], pairs: Sequence[Preference], scorer: Score, seed: int
 ) -> dict[str, Any]:
     """How often one worker, and the model, prefer what the pair's other workers prefer; empty without single votes."""
+    votes = tabulate_votes(comparisons, pairs, scorer)
+    return compare_votes(votes, seed) if len(votes) else {}
+
+
+def tabulate_votes(comparisons: Sequence[Comparison], pairs: Sequence[Preference], scorer: Score) -> pd.DataFrame:
+    """A row a counting vote on one of `pairs`: the vote, above 0 for a, and the scorer's difference on the pair."""
     scores, _ = tabulate_scores(pairs, {MODEL: scorer})
     of_pair = dict(zip([pair.pair for pair in pairs], scores[MODEL], strict=True))
     rows = [
@@ -94,9 +131,11 @@ def compare_with_workers(
         for each in comparisons
         if each.counts and each.pair in of_pair
     ]
-    if not rows:
-        return {}
-    votes = pd.DataFrame(rows, columns=["pair", "prompt", "vote", "score"])
+    return pd.DataFrame(rows, columns=["pair", "prompt", "vote", "score"])
+
+
+def compare_votes(votes: pd.DataFrame, seed: int) -> dict[str, Any]:
+    """What `compare_with_workers` says of a table of votes."""
     compared = compare_with_raters(votes, unit="pair", vote="vote", score="score", cluster="prompt", seed=seed)
     return {
         name: {key: getattr(found, key) for key in ("estimate", "low", "high", "used", "dropped")}

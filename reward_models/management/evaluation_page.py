@@ -62,7 +62,7 @@ def build_page(evaluation: dict[str, Any], figures: dict[str, Drawing], title: s
         key_numbers=tuple(numbers),
         sections=(
             Section("Beside what is simple, and beside people", tuple(_describe_scorers(evaluation, figures))),
-            Section("Where it is right", (Figure(figure_svg(figures["breakdown"]), BREAKDOWN),)),
+            Section("Where it is right", tuple(_describe_parts(evaluation, figures))),
             Section("Can its probabilities be believed?", tuple(_describe_calibration(evaluation, figures))),
         ),
         footer="Made by evaluate_reward_model; every number is in results.json and tables/.",
@@ -111,6 +111,29 @@ def _describe_scorers(evaluation: dict[str, Any], figures: dict[str, Drawing]) -
         Table(("scorer", *MEASURES.values()), tuple(rows), caption=caption),
         Paragraph(note),
     ]
+
+
+def _describe_parts(evaluation: dict[str, Any], figures: dict[str, Drawing]) -> list[Part]:
+    parts: list[Part] = [Figure(figure_svg(figures["breakdown"]), BREAKDOWN)]
+    if evaluation["lengths"]:
+        parts.append(Paragraph(describe_lengths(evaluation["lengths"])))
+    return parts
+
+
+def describe_lengths(lengths: dict[str, Any]) -> str:
+    """Whether the model leans more to the longer completion than the voters do."""
+    voters, model, gap = (lengths[name] for name in ("voters", "model", "difference"))
+    shares = [
+        f"{share['estimate']:.1%} {format_interval(100 * share['low'], 100 * share['high'], 1)}"
+        for share in (model, voters)
+    ]
+    verdict = "The two shares cannot be told apart."
+    if not gap["low"] <= 0 <= gap["high"]:
+        verdict = f"It leans {'more' if gap['estimate'] > 0 else 'less'} to the longer one than they do."
+    return (
+        f"Of {voters['used']} pairs whose completions differ in words, the model prefers the longer one in "
+        f"{shares[0]}, the voters in {shares[1]}. {verdict}"
+    )
 
 
 def _describe_calibration(evaluation: dict[str, Any], figures: dict[str, Drawing]) -> list[Part]:

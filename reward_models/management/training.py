@@ -1,21 +1,26 @@
 """A reward model's training as commands start it: its options, its pairs, and its run folder."""
 
+import contextlib
 import dataclasses
+import json
 import typing
 from argparse import ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from annotation.errors import InputError
-from annotation.run_folders import RunFolder, open_run
+from annotation.run_folders import RunFolder, open_run, write_json
 from reward_models.config import Loss, MarginBy, Precision, RewardModelConfig
-from reward_models.dataset import NearDuplicates, PairSplits, shuffle_votes, split_pairs
+from reward_models.dataset import NearDuplicates, shuffle_votes, split_pairs
 from reward_models.layouts import Layout
-from reward_models.pair_sources import PairSource, read_pairs
-from reward_models.train import prepare_training, run_training
+from reward_models.management.conclusion import TrainingData, conclude_training
+from reward_models.pair_sources import read_pairs
+from reward_models.train import Training, prepare_training, run_training
+from rl.fitting import refuse_changes
 from rl.processes import is_main, join_processes, wait_for_all
 
+FINISHED = "finished.json"  # in a partial run: the training is done, what comes after it is not
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(RewardModelConfig)}
 NUMBERS = {
     "learning_rate": "of AdamW: 1e-4 for a T5 or LoRA, 1e-5 for all weights of a larger model, 6e-4 for a small one "
@@ -33,7 +38,7 @@ NUMBERS = {
 }
 OPEN_NUMBERS = {
     "centring": "weight of the square of the scores' sum (default: .01, but 0 for a likelihood)",
-    "language_weight": "of the preferred completions' cross-entropy (default: .3 for a likelihood, 1 for verdicts "
+    "language_weight": "of the preferred completions' cross-entropy (default: .1 for a likelihood, 1 for verdicts "
     "in a decoder, else 0)",
 }
 CHOICES = {
@@ -55,6 +60,13 @@ def add_training_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--lora", type=int, nargs="?", const=16, default=0, metavar="RANK", help="train low-rank additions (rank 16)"
     )
+    parser.add_argument(
+        "--near-duplicates",
+        choices=typing.get_args(NearDuplicates),
+        default="refuse",
+        help="of prompts, in two splits that the data came with: refuse them, leave out their pairs in the earlier "
+        "split, or allow them (default: %(default)s)",
+    )
 
 
 def _flag(name: str) -> str:
@@ -66,13 +78,13 @@ def read_config(options: Mapping[str, Any]) -> RewardModelConfig:
     return RewardModelConfig(**chosen, lora_rank=options["lora"])
 
 
-def read_splits(
+def read_data(
     pairs: str,
     config: RewardModelConfig,
     shuffle_seed: int | None = None,
     near_duplicates: NearDuplicates = "refuse",
-) -> tuple[PairSource, PairSplits]:
-    """Where the pairs come from, and those to learn from; with a seed, a control whose votes say nothing.
+) -> TrainingData:
+    """The pairs to learn from; with a seed, those of a control whose votes say nothing.
 
     near_duplicates: what happens to prompts that are, across splits that the data came with.
     """
@@ -82,31 +94,55 @@ def read_splits(
         raise InputError(f"{where} does not say how much better a completion is; --margin-by strength needs that.")
     preferences = source.preferences if shuffle_seed is None else shuffle_votes(source.preferences, shuffle_seed)
     splits = split_pairs(preferences, "allow" if source.is_clustered else near_duplicates)
-    return source, dataclasses.replace(splits, degrees=source.degrees)
+    splits = dataclasses.replace(splits, degrees=source.degrees)
+    return TrainingData(pairs, source, splits, is_control=shuffle_seed is not None)
 
 
 def train_in_folder(
-    config: RewardModelConfig, splits: PairSplits, output: Path, recorded: Mapping[str, Any], *, resume: bool = False
+    config: RewardModelConfig, data: TrainingData, output: Path, recorded: Mapping[str, Any], *, resume: bool = False
 ) -> dict[str, Any]:
-    """Train in the run folder `output`; the summary. Of several processes the first keeps the folder.
+    """Train in the run folder `output`, evaluate, and write the model's card; the summary.
 
-    recorded: what stands in its configuration beside the reward model's settings.
+    recorded: what stands in the run's configuration beside the reward model's settings.
     """
     join_processes()
-    training = prepare_training(config, splits)  # before the folder: bad input leaves nothing behind
+    training = prepare_training(config, data.splits)  # before the folder: bad input leaves nothing behind
+    with open_run_together(output, data, config, recorded, resume=resume) as folder:
+        summary = train_once(training, folder)
+        if not is_main():
+            return {}
+        resolved = training.config
+        del training  # its optimiser takes memory that the evaluation may need
+        concluded = conclude_training(output.name, data, resolved, summary, folder)
+        (folder.path / FINISHED).unlink()
+        return concluded
+
+
+@contextlib.contextmanager
+def open_run_together(
+    output: Path, data: TrainingData, config: RewardModelConfig, recorded: Mapping[str, Any], *, resume: bool
+) -> Iterator[RunFolder]:
+    """A resumable run folder. Of several processes the first keeps it, the others only see it."""
     if not is_main():
         wait_for_all()
-        run_training(training, RunFolder(output.with_name(output.name + ".partial")))
-        return {}
+        yield RunFolder(output.with_name(output.name + ".partial"))
+        return
     # What comes from a hub has no path; its name stands in the configuration.
-    inputs = [path for path in map(Path, (str(recorded["pairs"]), config.base_model)) if path.exists()]
-    with open_run(
-        output,
-        config={**recorded, "reward_model": config},
-        inputs=inputs,
-        seed=config.seed,
-        resumable=True,
-        resume=resume,
-    ) as folder:
+    inputs = [path for path in map(Path, (data.pairs, config.base_model)) if path.exists()]
+    content = {**recorded, "reward_model": config}
+    with open_run(output, config=content, inputs=inputs, seed=config.seed, resumable=True, resume=resume) as folder:
         wait_for_all()
-        return run_training(training, folder)
+        yield folder
+
+
+def train_once(training: Training, folder: RunFolder) -> dict[str, Any]:
+    """The training's summary. One that had finished when its run was interrupted is not done again."""
+    done = folder.path / FINISHED
+    if done.exists():
+        refuse_changes(json.loads(done.read_text(encoding="utf-8")), training.must_match(), done)
+        summary: dict[str, Any] = json.loads((folder.path / "summary.json").read_text(encoding="utf-8"))
+        return summary
+    summary = run_training(training, folder)
+    if is_main():
+        write_json(done, training.must_match())
+    return summary

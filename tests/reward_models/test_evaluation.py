@@ -13,7 +13,8 @@ from django.core.management import call_command
 from annotation.records import SCHEMA_VERSION, read_comparisons, to_dict
 from reward_models.baselines import score_length, score_overlap
 from reward_models.checkpoints import load_base_model, save_model
-from reward_models.management.evaluation_details import compare_with_workers, evaluate_in_detail
+from reward_models.management.evaluation_details import compare_lengths, compare_with_workers, evaluate_in_detail
+from reward_models.management.evaluation_page import describe_lengths
 from tests.analysis.exports import comparison
 from tests.reward_models.pairs import make_pair, make_pairs
 
@@ -82,6 +83,43 @@ def test_workers_and_the_model_are_held_against_the_same_votes(tmp_path: Path) -
     assert compared["rater"]["estimate"] == pytest.approx((20 * 3 + 10 * 1.0) / 90)
     assert compared["scorer"]["estimate"] == pytest.approx((20 * 3 + 10 * 2.0) / 90)
     assert compared["difference"]["low"] > 0
+
+
+def test_a_leaning_to_the_longer_one_is_measured_beside_that_of_the_voters() -> None:
+    """Of eight pairs two are as long; the voters take the longer one in three of six, the model in five and a half."""
+    texts = [("x y z", "x"), ("x", "x y"), ("x y", "x"), ("x", "x y z"), ("x y", "x"), ("x", "x y")]
+    labels = ["a", "b", "a", "a", "b", "a"]
+    model = [2.0, -1.0, 0.5, -3.0, 1.0, 0.0]
+    pairs = [
+        replace(make_pair(number, "test"), completion_a=a, completion_b=b, label=label)
+        for number, ((a, b), label) in enumerate(
+            zip([*texts, ("x", "y"), ("x", "y")], [*labels, "a", "b"], strict=True)
+        )
+    ]
+    scores = pd.DataFrame(
+        {
+            "prompt": [pair.prompt for pair in pairs],
+            "is_a": [float(pair.label == "a") for pair in pairs],
+            "reward model": [*model, 1.0, 1.0],
+        }
+    )
+    found = compare_lengths(pairs, scores, seed=0)
+    assert found["voters"]["estimate"] == pytest.approx(3 / 6)
+    assert found["model"]["estimate"] == pytest.approx(5.5 / 6)
+    assert found["difference"]["estimate"] == pytest.approx(2.5 / 6) and found["model"]["used"] == 6
+    assert found["model"]["low"] <= 5.5 / 6 <= found["model"]["high"]
+    assert compare_lengths(pairs[6:], scores[6:], seed=0) == {}
+
+
+@pytest.mark.parametrize(
+    ("ends", "verdict"),
+    [((0.1, 0.2), "leans more to"), ((-0.2, -0.1), "leans less to"), ((-0.1, 0.2), "cannot be told apart")],
+)
+def test_the_leaning_is_told_by_its_interval(ends: tuple[float, float], verdict: str) -> None:
+    share = {"estimate": 0.5, "low": 0.4, "high": 0.6, "used": 10}
+    gap = {"estimate": sum(ends) / 2, "low": ends[0], "high": ends[1], "used": 10}
+    text = describe_lengths({"voters": share, "model": share, "difference": gap})
+    assert verdict in text and "50.0% [40.0, 60.0]" in text
 
 
 @pytest.mark.parametrize("with_votes", [True, False])

@@ -180,7 +180,7 @@ def test_a_layout_that_the_family_cannot_read_is_refused(families: Path, base: P
 def test_each_layout_has_the_regularisers_that_suit_it() -> None:
     config = RewardModelConfig("unused")
     assert (resolve(config, "decoder-mean").language_weight, resolve(config, "decoder-mean").centring) == (1.0, 0.01)
-    assert (resolve(config, "likelihood").language_weight, resolve(config, "likelihood").centring) == (0.3, 0.0)
+    assert (resolve(config, "likelihood").language_weight, resolve(config, "likelihood").centring) == (0.1, 0.0)
     assert resolve(config, "scalar").language_weight == 0.0
     with pytest.raises(InputError, match="language_weight: expected 0: layout scalar reads no language, found 1"):
         resolve(RewardModelConfig("unused", language_weight=1.0), "scalar")

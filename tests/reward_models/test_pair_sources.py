@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from annotation.errors import InputError
 from annotation.records import SCHEMA_VERSION, Preference, split_of_prompt, to_dict
 from reward_models.config import RewardModelConfig
-from reward_models.management.training import read_splits
+from reward_models.management.training import read_data
 from reward_models.pair_layouts import LAYOUTS, recognise_layout
 from reward_models.pair_sources import PairSource, read_pairs
 from reward_models.preference_views import KEEPS_TIES, VIEWS
@@ -236,4 +236,4 @@ def test_a_margin_by_strength_needs_strengths(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "pairs.jsonl", [{"prompt": "p", "chosen": "x", "rejected": "y"}])
     config = RewardModelConfig("unused", margin=1.0, margin_by="strength")
     with pytest.raises(InputError, match="does not say how much better a completion is; --margin-by strength needs"):
-        read_splits(str(path), config)
+        read_data(str(path), config)

@@ -6,12 +6,10 @@ from typing import Any
 
 from annotation.errors import InputError
 from annotation.management.command import PipelineCommand
-from annotation.records import SPLITS, Comparison, holds_records, read_comparisons
+from annotation.records import SPLITS
 from annotation.run_folders import open_run
-from reward_models.baselines import score_length, score_overlap
-from reward_models.management.evaluation import Score, evaluate_on_votes, gold_score
-from reward_models.management.evaluation_details import MODEL, evaluate_in_detail
-from reward_models.management.evaluation_page import write_evaluation
+from reward_models.management.evaluation import evaluate_on_votes
+from reward_models.management.model_evaluation import evaluate_in_folder, name_scorers, read_votes
 from reward_models.pair_sources import PAIRS_HELP, read_pairs
 from reward_models.scoring import load_scorer
 
@@ -30,35 +28,19 @@ class Command(PipelineCommand):
     def run(self, options: dict[str, Any]) -> dict[str, Any]:
         source = read_pairs(options["pairs"])
         self.stderr.write(source.description)
-        pairs = [pair for pair in source.preferences if pair.split == options["split"]]
+        split, seed, output = options["split"], options["seed"], options["output"]
+        pairs = [pair for pair in source.preferences if pair.split == split]
         if not pairs:
-            raise InputError(f"{options['pairs']} has no pair in the {options['split']} split.")
-        model = load_scorer(options["model"])
-        scorers: dict[str, Score] = {
-            MODEL: model,
-            "longer is better": score_length,
-            "words of the prompt": score_overlap,
-        }
-        if options["world"]:
-            scorers["gold"] = gold_score(options["world"])
-        if options["output"] is None:
-            return evaluate_on_votes(pairs, scorers, options["seed"])
+            raise InputError(f"{options['pairs']} has no pair in the {split} split.")
+        scorers = name_scorers(load_scorer(options["model"]), options["world"])
+        if output is None:
+            return evaluate_on_votes(pairs, scorers, seed)
         inputs = [path for path in (options["model"], Path(options["pairs"])) if path.exists()]
         recorded = {name: options[name] for name in ("pairs", "split", "seed")}
-        with open_run(options["output"], config=recorded, inputs=inputs, seed=options["seed"]) as folder:
-            evaluation, tables = evaluate_in_detail(
-                source.preferences, scorers, read_votes(Path(options["pairs"])), options["split"], options["seed"]
+        with open_run(output, config=recorded, inputs=inputs, seed=seed) as folder:
+            votes, name = read_votes(Path(options["pairs"])), options["model"].name
+            evaluation = evaluate_in_folder(
+                scorers, source.preferences, votes, folder.path, name=name, split=split, seed=seed
             )
-            write_evaluation(evaluation, tables, folder.path, f"How well {options['model'].name} predicts votes")
-            folder.write_summary(evaluation)
-        return {
-            "report": options["output"] / "report.html",
-            **evaluation["scorers"][MODEL],
-            "workers": evaluation["workers"],
-        }
-
-
-def read_votes(source: Path) -> list[Comparison]:
-    """The votes of single workers, which an export alone has."""
-    is_export = (source / "manifest.json").is_file()
-    return read_comparisons(source) if is_export and holds_records(source, Comparison) else []
+            folder.write_summary(evaluation.results)
+        return {"report": output / "report.html", **evaluation.headlines}

@@ -46,11 +46,11 @@ class Vote:
 @dataclass(frozen=True, slots=True)
 class RewardModelBudget:
     layout: str = "likelihood"
-    learning_rate: float = 3e-4
+    learning_rate: float = 6e-4
     batch: int = 16
     epochs: int = 12
     patience: int = 4
-    language_weight: float = 0.3
+    language_weight: float = 0.1
     dropout: float = 0.1
 
 

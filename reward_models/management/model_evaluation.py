@@ -1,0 +1,63 @@
+"""A reward model's evaluation on one split of a source of pairs, and its files. For the command and for training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from annotation.records import Comparison, Preference, holds_records, read_comparisons
+from reward_models.baselines import score_length, score_overlap
+from reward_models.management.evaluation import Score, gold_score
+from reward_models.management.evaluation_details import MODEL, evaluate_in_detail
+from reward_models.management.evaluation_page import write_evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What was measured, as results.json has it, and its tables."""
+
+    results: dict[str, Any]
+    tables: dict[str, pd.DataFrame]
+
+    @property
+    def headlines(self) -> dict[str, Any]:
+        """The model's own measures, and what workers reach: what a summary says."""
+        results = self.results
+        return {"pairs": results["pairs"], **results["scorers"][MODEL], "workers": results["workers"]}
+
+
+def name_scorers(model: Score, world: Path | None = None) -> dict[str, Score]:
+    """The model and what it is held against. world: of commongen-mini, for its gold judge."""
+    scorers: dict[str, Score] = {
+        MODEL: model,
+        "longer is better": score_length,
+        "words of the prompt": score_overlap,
+    }
+    return scorers | ({"gold": gold_score(world)} if world else {})
+
+
+def evaluate_in_folder(
+    scorers: dict[str, Score],
+    preferences: Sequence[Preference],
+    votes: Sequence[Comparison],
+    folder: Path,
+    *,
+    name: str,
+    split: str = "test",
+    seed: int = 0,
+) -> Evaluation:
+    """Evaluate on a split and write `results.json`, `tables/`, `figures/` and `report.html` into `folder`.
+
+    votes: of single workers, for what they reach; name: of the model, in the page's title.
+    """
+    results, tables = evaluate_in_detail(preferences, scorers, votes, split, seed)
+    write_evaluation(results, tables, folder, f"How well {name} predicts votes")
+    return Evaluation(results, tables)
+
+
+def read_votes(source: Path) -> list[Comparison]:
+    """The votes of single workers, which an export alone has."""
+    is_export = (source / "manifest.json").is_file()
+    return read_comparisons(source) if is_export and holds_records(source, Comparison) else []

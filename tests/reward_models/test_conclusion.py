@@ -1,0 +1,94 @@
+"""A training ends with its evaluation: the same files as the command's, and a run that goes on where it stopped."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+import reward_models.management.training
+from tests.reward_models.exports import write_export
+
+
+def train(export: Path, base: Path, output: Path, *options: str) -> tuple[dict, str]:
+    """The summary, and what was said."""
+    said = io.StringIO()
+    words = ["--epochs=1", "--learning-rate=2e-3", f"--base-model={base}", f"--output={output}"]
+    call_command("train_reward_model", export, *words, *options, stdout=io.StringIO(), stderr=said)
+    return json.loads((output / "summary.json").read_text()), said.getvalue()
+
+
+def test_training_leaves_the_files_of_the_evaluation_command(base: Path, tmp_path: Path) -> None:
+    export = write_export(tmp_path / "export")
+    summary, _ = train(export, base, tmp_path / "run")
+    call_command("evaluate_reward_model", tmp_path / "run", export, output=tmp_path / "apart", stdout=io.StringIO())
+    own = {"config.yaml", "environment.json", "inputs.json", "summary.json"}  # of a run that stands by itself
+    files = [path.relative_to(tmp_path / "apart") for path in (tmp_path / "apart").rglob("*") if path.is_file()]
+    files = [file for file in files if str(file) not in own]
+    assert len(files) == 10
+    for file in files:
+        assert (tmp_path / "run" / "evaluation" / file).read_bytes() == (tmp_path / "apart" / file).read_bytes(), file
+    results = json.loads((tmp_path / "run" / "evaluation" / "results.json").read_text())
+    assert summary["test"]["pair_accuracy"] == results["scorers"]["reward model"]["pair_accuracy"]
+    assert summary["test"]["workers"] == results["workers"] != {}
+    assert {"best_epoch", "pairs", "steps"} <= summary.keys()
+    calibration = tmp_path / "run" / "evaluation" / "figures" / "calibration.png"
+    assert (tmp_path / "run" / "model" / "calibration.png").read_bytes() == calibration.read_bytes()
+
+
+def test_an_evaluation_leaves_the_card_of_a_finished_model_alone(base: Path, tmp_path: Path) -> None:
+    export = write_export(tmp_path / "export")
+    train(export, base, tmp_path / "run")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    call_command("evaluate_reward_model", tmp_path / "run", export, output=tmp_path / "apart", stdout=io.StringIO())
+    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
+
+
+def test_pairs_without_a_majority_allow_no_evaluation_and_this_is_said(base: Path, tmp_path: Path) -> None:
+    summary, said = train(write_export(tmp_path / "export", is_tied=True), base, tmp_path / "run")
+    assert summary["test"] == {"pairs": 0, "reason": "no pair of the test split has a majority of its votes"}
+    assert "Not evaluated: no pair of the test split has a majority of its votes." in said
+    assert not (tmp_path / "run" / "evaluation").exists()
+    card = (tmp_path / "run" / "model" / "README.md").read_text()
+    assert "Not evaluated" in card and "model-index" not in card and "calibration.png" not in card
+
+
+def test_a_control_is_held_against_the_votes_as_they_were_cast(base: Path, tmp_path: Path) -> None:
+    """Its own votes are shuffled: the evaluation must be the one that the command makes of the export."""
+    export = write_export(tmp_path / "export")
+    summary, _ = train(export, base, tmp_path / "run", "--shuffle-votes=1")
+    call_command("evaluate_reward_model", tmp_path / "run", export, output=tmp_path / "apart", stdout=io.StringIO())
+    results = json.loads((tmp_path / "apart" / "results.json").read_text())
+    assert summary["test"]["log_loss"] == results["scorers"]["reward model"]["log_loss"]
+    assert "**A control.**" in (tmp_path / "run" / "model" / "README.md").read_text()
+
+
+class InterruptedRunError(Exception):
+    """A run that dies."""
+
+
+def test_a_run_that_dies_in_its_evaluation_is_not_trained_again(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export = write_export(tmp_path / "export")
+    whole, _ = train(export, base, tmp_path / "whole")
+
+    def die(*_: object, **__: object) -> None:
+        raise InterruptedRunError
+
+    training = reward_models.management.training
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "conclude_training", die)
+        with pytest.raises(InterruptedRunError):
+            train(export, base, tmp_path / "run")
+    half = tmp_path / "run.partial" / "evaluation"
+    half.mkdir()
+    (half / "half-written").touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "run_training", die)
+        with pytest.raises(CommandError, match=r"finished\.json was made with learning_rate = 0\.002, this run has"):
+            train(export, base, tmp_path / "run", "--resume", "--learning-rate=1e-3")
+        resumed, _ = train(export, base, tmp_path / "run", "--resume")
+    assert resumed == whole
+    assert not list((tmp_path / "run").rglob("half-written")) and not (tmp_path / "run" / "finished.json").exists()
