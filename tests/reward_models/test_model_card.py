@@ -128,7 +128,7 @@ def test_the_card_counts_what_was_learned_from(run: Path, card: str) -> None:
     assert "71.3%" in data and "3 simulated workers" in data
     settings = section(card, "How it was trained")
     assert "| `learning_rate` | 0.002 |" in settings and "| `epochs` | 2 |" in settings
-    assert "all weights trained" in settings and "layout `decoder-mean`" in settings
+    assert "all weights trained" in settings and "layout `likelihood`" in settings
 
 
 def test_the_length_leaning_is_among_the_limits(run: Path, card: str) -> None:
