@@ -32,10 +32,15 @@ def test_every_vote_of_the_crowd_is_on_its_pair(endings: Path) -> None:
     # What the files count: 249 and 219 choices of the first, of 450 each.
     assert sum(pair.votes_a for pair in source.preferences) == 249 + 219
     # The prompts name plans and do not have them: "ending 47" and "ending-new 47" are two, in all but the name.
-    splits = split_pairs(source.preferences, "allow")
-    assert [len(splits.train), len(splits.validation), len(splits.test)] == [150, 45, 105]
+    splits = split_pairs(source.preferences)
+    assert [len(splits.train), len(splits.validation), len(splits.test)] == [150, 42, 108]
     rows = [json.loads(line) for path in endings.glob("*.jsonl") for line in path.read_text().splitlines()]
-    assert len(Counter(row["plan"] for row in rows)) == 100
+    assert len(Counter(row["plan"] for row in rows)) == 50
+    texts = {
+        name: {text for pair in part for text in (pair.completion_a, pair.completion_b)}
+        for name, part in (("train", splits.train), ("validation", splits.validation), ("test", splits.test))
+    }
+    assert not texts["train"] & texts["test"] and not texts["train"] & texts["validation"]
 
 
 def test_a_length_baseline_has_an_honest_interval_on_real_endings(endings: Path) -> None:
