@@ -116,6 +116,11 @@ def vote_fraction(pair: Preference) -> float:
     return (votes_a + PRIOR_VOTES) / (total + 2 * PRIOR_VOTES)
 
 
+def count_votes(pairs: Iterable[Preference]) -> int:
+    """All votes on `pairs`, those for neither side too."""
+    return sum(pair.votes_a + pair.votes_b + pair.votes_tie + pair.votes_both_bad for pair in pairs)
+
+
 def sha256_of_pairs(splits: PairSplits) -> str:
     """Names the data of a run, so that a resumed run cannot go on with other data."""
     digest = hashlib.sha256()

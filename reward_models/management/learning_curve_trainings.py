@@ -15,7 +15,7 @@ from annotation.errors import InputError
 from annotation.records import Preference
 from annotation.run_folders import RunFolder, plain, write_json
 from reward_models.config import RewardModelConfig
-from reward_models.dataset import PairSplits, sha256_of_pairs
+from reward_models.dataset import PairSplits, count_votes, sha256_of_pairs
 from reward_models.management.evaluation import Score
 from reward_models.scoring import load_scorer
 from reward_models.train import train_reward_model
@@ -58,10 +58,6 @@ def draw_subset(pairs: Sequence[Preference], size: int, seed: int) -> tuple[Pref
     rows = list(range(len(pairs)))
     random.Random(f"learning curve {seed}").shuffle(rows)
     return tuple(pairs[row] for row in sorted(rows[:size]))
-
-
-def count_votes(pairs: Sequence[Preference]) -> int:
-    return sum(pair.votes_a + pair.votes_b + pair.votes_tie + pair.votes_both_bad for pair in pairs)
 
 
 def train_sizes(

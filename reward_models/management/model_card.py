@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from analysis.results import format_interval, format_number
-from annotation.records import SPLITS, Preference
+from annotation.records import SPLITS
 from reward_models.config import RewardModelConfig
-from reward_models.dataset import PairSplits
+from reward_models.dataset import PairSplits, count_votes
 from reward_models.management.evaluation_details import MODEL
 from reward_models.management.evaluation_page import IN_NATS, MEASURES, describe_lengths
 from reward_models.management.markdown import quote_markdown, write_table
@@ -101,7 +101,7 @@ def _open_card(trained: TrainedModel) -> str:
     return (
         f"{notes}A reward model. It gives a prompt's completion a score s in nats, the higher the more it is expected "
         f"to be preferred; σ(s_a − s_b) is the probability that a is preferred to b. It began as {base} and learned "
-        f"from {_count_votes(trained.splits.train):,} votes on {len(trained.splits.train):,} pairs of completions by "
+        f"from {count_votes(trained.splits.train):,} votes on {len(trained.splits.train):,} pairs of completions by "
         "Prefloop's `train_reward_model`."
     )
 
@@ -133,7 +133,7 @@ def _describe_data(trained: TrainedModel) -> str:
     splits, summary = trained.splits, trained.summary
     by_split = dict(zip(SPLITS, (splits.train, splits.validation, splits.test), strict=True))
     rows = [
-        (split, f"{len(pairs):,}", f"{_count_votes(pairs):,}", f"{sum(bool(pair.label) for pair in pairs):,}")
+        (split, f"{len(pairs):,}", f"{count_votes(pairs):,}", f"{sum(bool(pair.label) for pair in pairs):,}")
         for split, pairs in by_split.items()
     ]
     facts = [
@@ -167,10 +167,6 @@ def _describe_campaign(manifest: Mapping[str, Any]) -> list[str]:
         said = "" if share is None else f" Two workers who judged the same answered alike in {share:.1%}."
         facts.append(f"Asked: “{asked}”{said}")
     return facts
-
-
-def _count_votes(pairs: Sequence[Preference]) -> int:
-    return sum(pair.votes_a + pair.votes_b + pair.votes_tie + pair.votes_both_bad for pair in pairs)
 
 
 # How it was trained

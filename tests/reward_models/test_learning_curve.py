@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 import reward_models.management.learning_curve_trainings as trainings
 from annotation.errors import InputError
 from annotation.records import read_comparisons, read_preferences
+from reward_models.dataset import count_votes
+from reward_models.management.evaluation import evaluate_on_votes
 from reward_models.management.evaluation_details import compare_with_workers
 from reward_models.management.learning_curve_measures import measure_outcomes
 from reward_models.management.learning_curve_page import build_page, draw_curve, judge_gain, tabulate_curve
@@ -91,6 +93,23 @@ def test_the_largest_part_is_what_the_training_command_trains(base: Path, export
         expected = {key: alone["test"][name][key] for key in ("estimate", "low", "high")}
         assert run["measures"][name] == pytest.approx(expected)
     assert (run["steps"], run["best_epoch"]) == (alone["steps"], alone["best_epoch"])
+
+
+def test_repeats_have_other_seeds_and_other_pairs_but_test_alike(curve: Path) -> None:
+    made = {
+        path.parent.name: json.loads(path.read_text())["made_with"] for path in curve.glob("trainings/*/outcome.json")
+    }
+    sizes = sorted({int(name.split("-")[0]) for name in made})
+    assert {name: row["seed"] for name, row in made.items()} == {
+        f"{size}-pairs-{repeat + 1}": repeat for size in sizes for repeat in (0, 1)
+    }
+    drawn = [{made[f"{size}-pairs-{repeat}"]["data_sha256"] for repeat in (1, 2)} for size in sizes]
+    assert [len(digests) for digests in drawn] == [2, 1]  # of the whole there is one part alone
+    assert len({row["test_sha256"] for row in made.values()}) == 1
+
+
+def test_votes_for_neither_side_are_votes() -> None:
+    assert count_votes([replace(pair, votes_tie=2, votes_both_bad=1) for pair in make_pairs(2, "train")]) == 12
 
 
 class InterruptedRunError(Exception):
@@ -182,6 +201,10 @@ def test_measures_are_means_over_runs_and_differences_are_theirs(export: Path) -
     gain = results["gain"]["measures"]["pair_accuracy"]
     assert gain["estimate"] == pytest.approx(np.mean(right[3:]) - np.mean(right[:3]))
     assert gain["low"] < gain["estimate"] < gain["high"]
+    for run, outcome in zip(large["runs"], outcomes[3:], strict=True):
+        alone = evaluate_on_votes(test, {"run": recall_scores(outcome, test)}, seed=0)["run"]
+        for name, found in run["measures"].items():
+            assert found == pytest.approx({key: alone[name][key] for key in ("estimate", "low", "high")})
     assert results["gain"]["measures"]["log_loss"]["estimate"] < 0
     assert (results["gain"]["votes_before"], results["gain"]["votes_after"]) == (151, 301)
     assert (results["gain"]["pairs_before"], results["gain"]["pairs_after"]) == (50, 100)
