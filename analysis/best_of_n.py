@@ -2,8 +2,8 @@
 
 The best is the one that a proxy scores highest; its worth is the proxy's own score, or anybody else's. Instead of
 drawing n of N samples again and again, the mean over all subsets is taken in closed form: the sample of rank r wins a
-subset of size n with probability C(r − 1, n − 1) / C(N, n) (Nakano et al. 2021, arXiv 2112.09332; Gao et al. 2022, arXiv
-2210.10760). Shapes: P prompts, N samples.
+subset of size n with probability C(r − 1, n − 1) / C(N, n) (Nakano et al. 2021, arXiv 2112.09332; Gao et al. 2022,
+arXiv 2210.10760). Shapes: P prompts, N samples.
 """
 
 import math
