@@ -23,13 +23,15 @@ NO_MAJORITY = "no pair of the test split has a majority of its votes"
 class TrainingData:
     """What a training learns from. pairs: as given, a path or a hub name; splits: the usable pairs of `source`.
 
-    is_control: whether the votes in `splits` were shuffled; those in `source` never are.
+    is_control: whether the votes in `splits` were shuffled; those in `source` never are. may_share_prompts: whether
+    near-duplicates in two splits were allowed.
     """
 
     pairs: str
     source: PairSource
     splits: PairSplits
     is_control: bool = False
+    may_share_prompts: bool = False
 
 
 def conclude_training(
@@ -53,6 +55,7 @@ def conclude_training(
         evaluation=evaluation,
         manifest=read_manifest(Path(data.pairs)) if data.source.layout == EXPORT else {},
         is_control=data.is_control,
+        may_share_prompts=data.may_share_prompts,
     )
     write_card(trained, folder.path / "model", calibration)
     concluded = {**summary, "test": evaluation.headlines if evaluation else {"pairs": 0, "reason": NO_MAJORITY}}

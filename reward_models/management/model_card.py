@@ -44,7 +44,7 @@ class TrainedModel:
 
     base_model in `config` and `pairs`: as they were given, a path or a hub name. summary: of the training. manifest:
     of the export, empty for other data. evaluation: None if the test split allows none. is_control: whether the votes
-    were shuffled.
+    were shuffled; may_share_prompts: whether near-duplicates in two splits were allowed.
     """
 
     name: str
@@ -57,6 +57,7 @@ class TrainedModel:
     evaluation: Evaluation | None
     manifest: Mapping[str, Any] = field(default_factory=dict)
     is_control: bool = False
+    may_share_prompts: bool = False
 
     @property
     def is_simulated(self) -> bool:
@@ -137,8 +138,8 @@ def _describe_data(trained: TrainedModel) -> str:
         for split, pairs in by_split.items()
     ]
     facts = [
-        f"Pairs: {quote_markdown(name_source(trained.pairs))}, layout {trained.data_layout}. "
-        "No prompt is in two splits.",
+        f"Pairs: {quote_markdown(name_source(trained.pairs))}, layout {trained.data_layout}. No prompt is in two "
+        f"splits; near-duplicates {'may be' if trained.may_share_prompts else 'are not either'}.",
         *_describe_campaign(trained.manifest),
         *(f"{count:,} pairs were left out, {reason}." for reason, count in splits.left_out.items()),
         _describe_cuts(summary["prompts_cut"], 2 * sum(map(len, by_split.values()))),
@@ -302,6 +303,10 @@ def _list_limits(trained: TrainedModel) -> list[str]:
         lengths = trained.evaluation.results["lengths"]
         model, voters = (f"{lengths[name]['estimate']:.1%}" for name in ("model", "voters"))
         limits.append(f"Length: it prefers the longer completion in {model} of the test pairs, voters in {voters}.")
+    if trained.may_share_prompts:
+        limits.append(
+            "Near-duplicates of test prompts may be among those it learned from, so its measures may flatter it."
+        )
     if trained.summary["prompts_cut"]:
         limits.append("It has seen some prompts without their beginning.")
     return limits

@@ -94,8 +94,13 @@ def read_data(
         raise InputError(f"{where} does not say how much better a completion is; --margin-by strength needs that.")
     preferences = source.preferences if shuffle_seed is None else shuffle_votes(source.preferences, shuffle_seed)
     splits = split_pairs(preferences, "allow" if source.is_clustered else near_duplicates)
-    splits = dataclasses.replace(splits, degrees=source.degrees)
-    return TrainingData(pairs, source, splits, is_control=shuffle_seed is not None)
+    return TrainingData(
+        pairs,
+        source,
+        dataclasses.replace(splits, degrees=source.degrees),
+        is_control=shuffle_seed is not None,
+        may_share_prompts=near_duplicates == "allow" and not source.is_clustered,
+    )
 
 
 def train_in_folder(

@@ -9,6 +9,7 @@ from django.core.management import CommandError, call_command
 
 import reward_models.management.training
 from tests.reward_models.exports import write_export
+from tests.reward_models.pairs import make_pairs
 
 
 def train(export: Path, base: Path, output: Path, *options: str) -> tuple[dict, str]:
@@ -92,3 +93,17 @@ def test_a_run_that_dies_in_its_evaluation_is_not_trained_again(
         resumed, _ = train(export, base, tmp_path / "run", "--resume")
     assert resumed == whole
     assert not list((tmp_path / "run").rglob("half-written")) and not (tmp_path / "run" / "finished.json").exists()
+
+
+@pytest.mark.parametrize("choice", ["refuse", "allow"])
+def test_a_card_says_whether_splits_may_share_near_duplicates(choice: str, base: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    keys = ("pair", "prompt", "completion_a", "completion_b", "votes_a", "votes_b")
+    for first, split in ((0, "train"), (40, "validation"), (60, "test")):
+        rows = [{key: getattr(pair, key) for key in keys} for pair in make_pairs(20, split, first)]
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    train(folder, base, tmp_path / "run", f"--near-duplicates={choice}")
+    card = (tmp_path / "run" / "model" / "README.md").read_text()
+    assert ("near-duplicates may be" in card) == ("may flatter it" in card) == (choice == "allow")
+    assert ("near-duplicates are not either" in card) == (choice == "refuse")

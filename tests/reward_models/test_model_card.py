@@ -122,13 +122,14 @@ def test_every_number_of_the_evaluation_stands_in_the_evaluation(run: Path, card
 def test_the_card_counts_what_was_learned_from(run: Path, card: str) -> None:
     data = section(card, "What it learned from")
     counts = {row.split(" | ")[0].strip("| "): row.split(" | ")[1:] for row in data.splitlines() if row[:3] != "| -"}
-    assert int(counts["train"][0]) == json.loads((run / "summary.json").read_text())["pairs"]
+    summary = json.loads((run / "summary.json").read_text())
+    assert int(counts["train"][0]) == summary["pairs"]
     sizes = [int(counts[name][0]) for name in ("train", "validation", "test")]
     assert sum(sizes) == 120 and int(counts["train"][1]) == 3 * sizes[0]
     assert "71.3%" in data and "3 simulated workers" in data
     settings = section(card, "How it was trained")
     assert "| `learning_rate` | 0.002 |" in settings and "| `epochs` | 2 |" in settings
-    assert "all weights trained" in settings and "layout `likelihood`" in settings
+    assert "all weights trained" in settings and f"layout `{summary['layout']}`" in settings
 
 
 def test_the_length_leaning_is_among_the_limits(run: Path, card: str) -> None:
