@@ -33,11 +33,18 @@ class CurvePlan:
 
 
 def measure_learning_curve(
-    config: RewardModelConfig, data: TrainingData, plan: CurvePlan, output: Path, *, resume: bool = False
+    config: RewardModelConfig,
+    data: TrainingData,
+    plan: CurvePlan,
+    output: Path,
+    recorded: Mapping[str, Any],
+    *,
+    resume: bool = False,
 ) -> Mapping[str, Any]:
     """Train all sizes in the run folder `output` and write `results.json`, a table, a figure and a page; the results.
 
-    Goes on where an interrupted curve stopped, within a training too.
+    Goes on where an interrupted curve stopped, within a training too. recorded: what stands in the run's configuration
+    beside the plan and the reward model's settings.
     """
     join_processes()
     test = [pair for pair in data.source.preferences if pair.split == "test"]
@@ -48,8 +55,8 @@ def measure_learning_curve(
         raise InputError(f"{data.pairs}: {NO_MAJORITY}; expected some on which accuracy can be measured.")
     gold = gold_score(plan.world) if plan.world else None
     prepare_training(config, data.splits)  # before the folder: bad input leaves nothing behind
-    recorded = {"pairs": data.pairs, "layout": data.source.layout, "shares": list(sizes), "repeats": plan.repeats}
-    with open_run_together(output, data, config, recorded, resume=resume) as folder:
+    planned = {**recorded, "shares": list(sizes), "repeats": plan.repeats, "world": plan.world}
+    with open_run_together(output, data, config, planned, resume=resume) as folder:
         outcomes = train_sizes(config, data.splits, test, sizes, plan.repeats, folder.path)
         if not is_main():
             return {}

@@ -14,6 +14,8 @@ from analysis.drawing import BLUE, INK, MUTED, ORANGE, PAPER, WIDTH, figure_styl
 
 PANEL_HEIGHT = 1.9  # inches
 CHANCE = {"pair accuracy": 0.5, "pooled AUC": 0.5, "log loss, nats": log(2), "agreement with the other workers": 0.5}
+SHARES = ("pair accuracy", "agreement with the other workers")
+MARGIN = 0.08  # of a panel's height, above and below what is drawn
 NARROWEST = 0.09  # of the axis between two ticks' labels
 Share = Mapping[str, float]  # estimate, low, high
 
@@ -73,16 +75,28 @@ def _draw_panel(axes: Axes, panel: Panel, results: Mapping[str, Any]) -> None:
                 linewidth=2, zorder=3)  # fmt: skip
     axes.plot(votes, [mean["estimate"] for mean in panel.means], "-o", color=BLUE, linewidth=1.6, markersize=7,
               markeredgecolor=PAPER, markeredgewidth=1.2, zorder=4)  # fmt: skip
-    axes.axhline(CHANCE[panel.title], color=MUTED, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
+    low, high = _limits(panel)
+    axes.set_ylim(low, high)
+    if low <= CHANCE[panel.title] <= high:
+        axes.axhline(CHANCE[panel.title], color=MUTED, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
     if panel.ceiling:
         name, height = panel.ceiling
         axes.axhline(height, color=ORANGE, linewidth=1.4, linestyle=(0, (5, 3)), zorder=1)
         axes.annotate(name, (1, height), xycoords=axes.get_yaxis_transform(), xytext=(6, 0), va="center",
                       textcoords="offset points", color=INK, fontsize=9.5, annotation_clip=False)  # fmt: skip
     axes.set_title(panel.title, loc="left", fontsize=10.5, color=INK)
-    if panel.title != "log loss, nats":
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    if panel.title in SHARES:
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
     axes.yaxis.set_tick_params(labelsize=9.5, labelcolor=MUTED)
+
+
+def _limits(panel: Panel) -> tuple[float, float]:
+    """Around means, intervals, runs and the ceiling: chance may be so far off that it would flatten the curve."""
+    drawn = [mean[key] for mean in panel.means for key in ("estimate", "low", "high")]
+    drawn += [value for values in panel.runs for value in values] + ([panel.ceiling[1]] if panel.ceiling else [])
+    lowest, highest = min(drawn), max(drawn)
+    room = MARGIN * (highest - lowest) or MARGIN
+    return lowest - room, highest + room
 
 
 def _name_sizes(axes: Axes, votes: list[float], pairs: list[int]) -> None:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Drawing
 
 from analysis.drawing import figure_svg, save_figure
 from analysis.report import Figure, KeyNumber, Note, Paragraph, Part, Report, Section, Table, write_report
-from analysis.results import format_interval, format_number
+from analysis.results import capitalized, format_interval, format_number
 from annotation.run_folders import plain, write_json
 from reward_models.management.evaluation_page import MEASURES
 from reward_models.management.learning_curve_figure import draw_curve
@@ -76,7 +76,12 @@ def build_page(results: Mapping[str, Any], figure: Drawing) -> Report:
 
 
 def judge_gain(gain: Mapping[str, Any]) -> str:
-    """Whether the curve still rises at its end, by the paired difference of the last two sizes and its interval."""
+    """Whether the curve still rises at its end, by the paired difference of the last two sizes and its interval; and
+    which of the other measures changes clearly."""
+    return " ".join([_judge_log_loss(gain), *_list_clear_changes(gain["measures"])])
+
+
+def _judge_log_loss(gain: Mapping[str, Any]) -> str:
     found = gain["measures"][DECISIVE]
     step = f"From {_count(gain['votes_before'])} to {_count(gain['votes_after'])} votes the log loss"
     if found["high"] < 0:
@@ -88,11 +93,25 @@ def judge_gain(gain: Mapping[str, Any]) -> str:
     return f"The curve cannot be told from a flat one at its end. {step} {change}."
 
 
+def _list_clear_changes(measures: Mapping[str, Any]) -> list[str]:
+    """What a reader of the log loss alone would miss, above all where it goes the other way."""
+    sentences = []
+    for name in ("pair_accuracy", "pooled_auc"):
+        found = measures[name]
+        if not found["low"] <= 0 <= found["high"]:
+            sign = 1 if found["estimate"] > 0 else -1
+            label, verb = capitalized(MEASURES[name]), "rises" if sign > 0 else "falls"
+            sentences.append(f"{label} {verb} by {_number(found, sign)} {_interval(found, sign)}.")
+    return sentences
+
+
 def _caption(results: Mapping[str, Any]) -> str:
-    runs = "" if results["repeats"] == 1 else " Small dots are single trainings, the line is their mean."
+    is_repeated = results["repeats"] > 1
     return (
         "Each size takes all pairs of the smaller ones and more; all are tested on the same pairs. 95% bootstrap "
-        f"intervals over prompts{'' if results['repeats'] == 1 else ' and trainings'}.{runs} Dotted: chance."
+        f"intervals over prompts{' and trainings' if is_repeated else ''}."
+        f"{' Small dots are single trainings, the line is their mean.' if is_repeated else ''} "
+        "Each panel shows the range of what was measured; dotted: chance, where it lies in that."
     )
 
 

@@ -1,4 +1,4 @@
-"""Exports of toy pairs with three workers' votes on each."""
+"""Exports of toy pairs with three workers' votes on each; two thirds of the completions a have a word or two more."""
 
 import json
 import random
@@ -19,7 +19,8 @@ def write_export(
     rows = []
     for number in range(pairs):
         pair = make_pair(number, "train", *((3, 0) if number % 2 else (0, 3)))
-        texts = {"prompt": pair.prompt, "completion_a": pair.completion_a, "completion_b": pair.completion_b}
+        longer = " ".join([pair.completion_a, *("pink" for _ in range(number % 3))])
+        texts = {"prompt": pair.prompt, "completion_a": longer, "completion_b": pair.completion_b}
         for worker in range(3):
             wrong = "b" if pair.label == "a" else "a"
             choice = "tie" if is_tied else wrong if chance.random() < 1 / 6 else pair.label

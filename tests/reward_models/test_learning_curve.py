@@ -19,8 +19,9 @@ from annotation.records import read_comparisons, read_preferences
 from reward_models.dataset import count_votes
 from reward_models.management.evaluation import evaluate_on_votes
 from reward_models.management.evaluation_details import compare_with_workers
+from reward_models.management.learning_curve_figure import CHANCE, draw_curve, list_panels
 from reward_models.management.learning_curve_measures import measure_outcomes
-from reward_models.management.learning_curve_page import build_page, draw_curve, judge_gain, tabulate_curve
+from reward_models.management.learning_curve_page import build_page, judge_gain, tabulate_curve
 from reward_models.management.learning_curve_trainings import Outcome, choose_sizes, draw_subset, recall_scores
 from tests.reward_models.exports import write_export
 from tests.reward_models.pairs import make_pairs
@@ -239,10 +240,35 @@ def test_beside_workers_a_size_has_the_mean_of_its_runs(export: Path) -> None:
 )
 def test_the_verdict_follows_the_interval_of_the_last_step(low: float, high: float, verdict: str) -> None:
     change = {"estimate": (low + high) / 2, "low": low, "high": high}
-    text = judge_gain({"votes_before": 1000.4, "votes_after": 2000, "measures": {"log_loss": change}})
+    unsure = {"estimate": 0.1, "low": -0.1, "high": 0.3}
+    measures = {"log_loss": change, "pair_accuracy": unsure, "pooled_auc": unsure}
+    text = judge_gain({"votes_before": 1000.4, "votes_after": 2000, "measures": measures})
+    assert "accuracy" not in text and "AUC" not in text
     assert verdict in text and "From 1,000 to 2,000 votes" in text
     if high < 0:
         assert "falls by 0.150 nats [0.100, 0.200]" in text
+
+
+def test_a_measure_that_clearly_changes_is_not_passed_over() -> None:
+    flat = {"estimate": -0.01, "low": -0.03, "high": 0.01}
+    worse, better = {"estimate": -0.02, "low": -0.04, "high": -0.01}, {"estimate": 0.03, "low": 0.02, "high": 0.05}
+    measures = {"log_loss": flat, "pair_accuracy": worse, "pooled_auc": better}
+    text = judge_gain({"votes_before": 10, "votes_after": 20, "measures": measures})
+    assert "cannot be told from a flat one" in text
+    assert "Pair accuracy falls by 0.020 [0.010, 0.040]. Pooled AUC rises by 0.030 [0.020, 0.050]." in text
+
+
+def test_a_panel_shows_all_of_its_runs_and_chance_where_it_is_near(export: Path) -> None:
+    outcomes, test = make_outcomes(export)
+    results = measure_outcomes(outcomes, test, read_comparisons(export), gold=knows_the_label, seed=0)
+    for axes, panel in zip(draw_curve(results).axes, list_panels(results), strict=True):
+        low, high = axes.get_ylim()
+        drawn = [value for values in panel.runs for value in values] + [mean["high"] for mean in panel.means]
+        assert low < min(drawn) and max(drawn) < high
+        assert panel.ceiling is None or low < panel.ceiling[1] < high
+        dotted = [line for line in axes.lines if line.get_linestyle() == ":" or line.get_zorder() == 1]
+        is_near = low <= CHANCE[panel.title] <= high
+        assert len(dotted) == is_near + (panel.ceiling is not None)
 
 
 def test_the_command_leaves_a_page_a_table_and_a_figure(curve: Path) -> None:

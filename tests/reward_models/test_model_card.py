@@ -119,6 +119,35 @@ def test_every_number_of_the_evaluation_stands_in_the_evaluation(run: Path, card
     assert [number for number in found if number not in printed] == []
 
 
+def test_numbers_stand_where_they_belong(run: Path, card: str) -> None:
+    results = json.loads((run / "evaluation" / "results.json").read_text())
+    text = section(card, "How good it is")
+
+    def said(found: dict[str, float]) -> str:
+        return "{estimate:.3f} [{low:.3f}, {high:.3f}]".format(**found).replace("-", "−")
+
+    names = ("pair_accuracy", "pooled_auc", "log_loss", "brier_score", "calibration_error")
+    model, longer = (results["scorers"][name] for name in ("reward model", "longer is better"))
+    assert f"| reward model | {' | '.join(said(model[name]) for name in names)} |" in text
+    assert f"| longer is better | {said(longer['pair_accuracy'])} | {said(longer['pooled_auc'])} | — |" in text
+    rater, scorer, gap = (said(results["workers"][name]) for name in ("rater", "scorer", "difference"))
+    assert f"majority in {rater} and the model in {scorer}" in text and f"the difference is {gap}" in text
+    for row in pd.read_csv(run / "evaluation" / "tables" / "calibration.csv").itertuples():
+        ends = {"estimate": row.observed, "low": row.low, "high": row.high}
+        assert f"| {row.predicted:.3f} | {said(ends)} | {row.pairs} |" in text
+    for row in pd.read_csv(run / "evaluation" / "tables" / "breakdown.csv").itertuples():
+        ends = {"estimate": row.accuracy, "low": row.low, "high": row.high}
+        assert f"{quote_markdown(row.part)} | {said(ends)} | {row.pairs} |" in text
+    calibration = results["calibration"]
+    loss = f"{calibration['log_loss_scaled']:.3f} nats instead of {calibration['log_loss_as_trained']:.3f}"
+    assert loss in text and f"ask for is {calibration['temperature']:.2f}" in text
+    summary = json.loads((run / "summary.json").read_text())
+    assert f"{summary['validation_log_loss']:.3f} nats" in section(card, "How it was trained")
+    settings = json.loads((run / "model" / "preference_model.json").read_text())
+    use = section(card, "How to use it").replace("−", "-")
+    assert f"m = {settings['mean']:.4g}" in use and f"t = {settings['temperature']:.4g}" in use
+
+
 def test_the_card_counts_what_was_learned_from(run: Path, card: str) -> None:
     data = section(card, "What it learned from")
     counts = {row.split(" | ")[0].strip("| "): row.split(" | ")[1:] for row in data.splitlines() if row[:3] != "| -"}
@@ -135,7 +164,9 @@ def test_the_card_counts_what_was_learned_from(run: Path, card: str) -> None:
 def test_the_length_leaning_is_among_the_limits(run: Path, card: str) -> None:
     lengths = json.loads((run / "evaluation" / "results.json").read_text())["lengths"]
     limits = section(card, "Limits")
-    assert ("Length: it prefers the longer" in limits) == bool(lengths)
+    model, voters = (f"{lengths[name]['estimate']:.1%}" for name in ("model", "voters"))
+    assert f"prefers the longer completion in {model} of the test pairs, voters in {voters}." in limits
+    assert model != voters
 
 
 def test_simulated_votes_are_marked(run: Path, card: str, base: Path, tmp_path: Path) -> None:

@@ -75,3 +75,21 @@ def test_bad_input_ends_with_a_sentence_and_leaves_nothing(base: Path, tmp_path:
             call_command(*command, wrong)
         assert raised.value.returncode == 2
         assert not list(tmp_path.glob("run*"))
+
+
+@pytest.mark.slow
+def test_two_processes_measure_the_curve_that_one_measures(base: Path, tmp_path: Path) -> None:
+    """One process scores and writes while the other waits in the next training."""
+    pairs = write_pairs(tmp_path / "pairs.jsonl")
+    options = ["--base-model", base, "--epochs", 2, "--batch", 7, "--dropout", 0, "--learning-rate", 1e-3, "--json"]
+    options += ["--shares", 0.5, 1]
+    found = []
+    for name, start in (("one", []), ("two", launcher(2))):
+        finished = run(start, "measure_learning_curve", pairs, *options, "--output", tmp_path / name)
+        assert finished.returncode == 0, finished.stderr[-3000:]
+        assert finished.stdout.count("votes_before") == 1
+        found.append(json.loads((tmp_path / name / "results.json").read_text())["sizes"])
+    for one, two in zip(*found, strict=True):
+        assert (one["pairs"], one["runs"][0]["steps"]) == (two["pairs"], two["runs"][0]["steps"])
+        expected = pytest.approx(one["measures"]["log_loss"], abs=2e-3)  # float32 sums, grown by AdamW's steps
+        assert two["measures"]["log_loss"] == expected

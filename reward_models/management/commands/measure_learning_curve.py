@@ -31,7 +31,8 @@ class Command(PipelineCommand):
         data = read_data(options["pairs"], config, near_duplicates=options["near_duplicates"])
         self.stderr.write(data.source.description)
         plan = CurvePlan(options["shares"], options["repeats"], options["world"])
-        results = measure_learning_curve(config, data, plan, options["output"], resume=options["resume"])
+        recorded = {name: options[name] for name in ("pairs", "near_duplicates")} | {"layout": data.source.layout}
+        results = measure_learning_curve(config, data, plan, options["output"], recorded, resume=options["resume"])
         if not results:
             return {}
         largest = results["sizes"][-1]
