@@ -101,9 +101,9 @@ def _open_card(trained: TrainedModel) -> str:
         notes += "model is not meant to be used.\n\n"
     return (
         f"{notes}A reward model. It gives a prompt's completion a score s in nats, the higher the more it is expected "
-        f"to be preferred; σ(s_a − s_b) is the probability that a is preferred to b. It began as {base} and learned "
-        f"from {count_votes(trained.splits.train):,} votes on {len(trained.splits.train):,} pairs of completions by "
-        "Prefloop's `train_reward_model`."
+        f"to be preferred; σ(s_a − s_b) is the probability that a is preferred to b. It began as the base model {base} "
+        f"and learned from {count_votes(trained.splits.train):,} votes on {len(trained.splits.train):,} pairs of "
+        "completions by Prefloop's `train_reward_model`."
     )
 
 
@@ -141,7 +141,7 @@ def _describe_data(trained: TrainedModel) -> str:
         f"Pairs: {quote_markdown(name_source(trained.pairs))}, layout {trained.data_layout}. No prompt is in two "
         f"splits; near-duplicates {'may be' if trained.may_share_prompts else 'are not either'}.",
         *_describe_campaign(trained.manifest),
-        *(f"{count:,} pairs were left out, {reason}." for reason, count in splits.left_out.items()),
+        *(f"Pairs left out: {count:,}, {reason}." for reason, count in splits.left_out.items()),
         _describe_cuts(summary["prompts_cut"], 2 * sum(map(len, by_split.values()))),
     ]
     return f"{write_table(('split', 'pairs', 'votes', 'pairs with a majority'), rows)}\n\n{_list(facts)}"
@@ -302,7 +302,9 @@ def _list_limits(trained: TrainedModel) -> list[str]:
     if trained.evaluation and trained.evaluation.results["lengths"]:
         lengths = trained.evaluation.results["lengths"]
         model, voters = (f"{lengths[name]['estimate']:.1%}" for name in ("model", "voters"))
-        limits.append(f"Length: it prefers the longer completion in {model} of the test pairs, voters in {voters}.")
+        limits.append(
+            f"Length: it prefers the longer completion in {model} of test pairs of unequal length, voters in {voters}."
+        )
     if trained.may_share_prompts:
         limits.append(
             "Near-duplicates of test prompts may be among those it learned from, so its measures may flatter it."

@@ -165,7 +165,7 @@ def test_the_length_leaning_is_among_the_limits(run: Path, card: str) -> None:
     lengths = json.loads((run / "evaluation" / "results.json").read_text())["lengths"]
     limits = section(card, "Limits")
     model, voters = (f"{lengths[name]['estimate']:.1%}" for name in ("model", "voters"))
-    assert f"prefers the longer completion in {model} of the test pairs, voters in {voters}." in limits
+    assert f"prefers the longer completion in {model} of test pairs of unequal length, voters in {voters}." in limits
     assert model != voters
 
 
