@@ -221,3 +221,16 @@ def test_an_empty_completion_teaches_nothing() -> None:
     pairs = [make_pair(number, split) for number, split in enumerate(("train", "validation", "test"))]
     blank = replace(make_pair(7, "train"), completion_b=" ")
     assert split_pairs([*pairs, blank]).left_out == {"with an empty completion": 1}
+
+
+def test_each_process_and_each_step_draws_its_own_dropout(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = prepare_training(RewardModelConfig(str(base), batch=4), SPLITS)
+    monkeypatch.setattr(reward_models.train, "process_count", lambda: 2)
+    seeds = []
+    for number in (0, 1):
+        monkeypatch.setattr(reward_models.train, "process_number", lambda number=number: number)
+        for finished in (0, 1):
+            training.learner.finished = finished
+            reward_models.train.fit_batch(training.learner, training.config, SPLITS, [0, 1, 2, 3], total=10)
+            seeds.append(torch.initial_seed())
+    assert len(set(seeds)) == 4
