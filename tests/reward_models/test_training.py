@@ -234,3 +234,11 @@ def test_each_process_and_each_step_draws_its_own_dropout(base: Path, monkeypatc
             reward_models.train.fit_batch(training.learner, training.config, SPLITS, [0, 1, 2, 3], total=10)
             seeds.append(torch.initial_seed())
     assert len(set(seeds)) == 4
+
+
+def test_the_rate_rises_over_the_warm_up_and_falls_to_nearly_nothing() -> None:
+    config = RewardModelConfig("unused", warmup_steps=4)
+    factors = [reward_models.train.learning_rate_factor(step, 24, config) for step in range(24)]
+    assert factors[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert factors[4:] == [pytest.approx((24 - step) / 20) for step in range(4, 24)]
+    assert reward_models.train.learning_rate_factor(0, 24, replace(config, warmup_steps=0)) == 1.0
