@@ -65,6 +65,7 @@ def measure_learning_curve(
         manifest = read_manifest(Path(data.pairs)) if data.source.layout == EXPORT else {}
         results["epochs"] = config.epochs
         results["simulated"] = bool(manifest.get("simulated"))
+        results["may_share_prompts"] = data.may_share_prompts
         write_curve(results, folder.path)
         folder.write_summary(results)
         return results

@@ -18,6 +18,11 @@ DECISIVE = "log_loss"  # what training minimises; accuracy sees only pairs whose
 FEW_RUNS = 5
 SIMULATED = "Simulated workers cast these votes. The curve tells how fast the model learns them, not people's."
 
+NEAR_DUPLICATES = (
+    "Prompts that are all but the same may be in the train and the test split, and a larger part holds more of them: "
+    "some of the rise may be recall."
+)
+
 
 def write_curve(results: Mapping[str, Any], folder: Path) -> None:
     """`results.json`, `tables/learning_curve.csv`, `figures/learning_curve.{svg,png}`, `report.html` in `folder`."""
@@ -59,6 +64,8 @@ def build_page(results: Mapping[str, Any], figure: Drawing) -> Report:
         numbers.append(KeyNumber(_number(largest["workers"]["scorer"]), "the model, by the same workers",
                                  _interval(largest["workers"]["scorer"])))  # fmt: skip
     notes: list[Part] = [Note(SIMULATED, "Simulated votes.")] if results["simulated"] else []
+    if results["may_share_prompts"]:
+        notes.append(Note(NEAR_DUPLICATES, "Near-duplicates were allowed."))
     trained = "once" if results["repeats"] == 1 else f"{results['repeats']} times"
     return Report(
         title="How much more would votes help?",

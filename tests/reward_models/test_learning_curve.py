@@ -275,6 +275,7 @@ def test_the_command_leaves_a_page_a_table_and_a_figure(curve: Path) -> None:
     results = json.loads((curve / "results.json").read_text())
     assert json.loads((curve / "summary.json").read_text()) == results
     assert results["simulated"] is True and results["repeats"] == 2 and len(results["sizes"]) == 2
+    assert results["may_share_prompts"] is False
     assert {path.name for path in (curve / "figures").iterdir()} == {"learning_curve.svg", "learning_curve.png"}
     table = pd.read_csv(curve / "tables" / "learning_curve.csv")
     means = table[table["run"] == "mean"]
@@ -295,7 +296,7 @@ def test_the_page_says_what_is_left_to_gain(has_votes: bool, export: Path) -> No
     outcomes, test = make_outcomes(export)
     votes = read_comparisons(export) if has_votes else []
     results = measure_outcomes(outcomes, test, votes, gold=knows_the_label if has_votes else None, seed=0)
-    results |= {"simulated": False, "epochs": 2}
+    results |= {"simulated": False, "may_share_prompts": False, "epochs": 2}
     text = str(build_page(results, draw_curve(results)).sections[2])
     assert ("gold judge less the model" in text) == has_votes == ("A single worker prefers" in text)
     assert ("Not known" in text) != has_votes
@@ -303,6 +304,8 @@ def test_the_page_says_what_is_left_to_gain(has_votes: bool, export: Path) -> No
     assert "Cut short?" in str(step)  # all runs were best in the last of two epochs
     assert "Cut short?" not in str(build_page(results | {"epochs": 9}, draw_curve(results)).sections[1])
     assert set(tabulate_curve(results)["run"]) == {"1", "2", "3", "mean"}
+    assert "recall" not in str(build_page(results, draw_curve(results)))
+    assert "recall" in str(build_page(results | {"may_share_prompts": True}, draw_curve(results)).sections[0])
 
 
 def test_sizes_that_lie_close_are_named_once(export: Path) -> None:
