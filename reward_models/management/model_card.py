@@ -92,8 +92,9 @@ def _open_card(trained: TrainedModel) -> str:
     base = quote_markdown(name_source(trained.config.base_model))
     notes = ""
     if trained.is_simulated:
-        notes += "> **Simulated votes.** Simulated workers cast the votes that this model learned; it says nothing of "
-        notes += "what people prefer.\n\n"
+        which = "some of the votes" if _count_people(trained.manifest) else "the votes"
+        notes += f"> **Simulated votes.** Simulated workers cast {which} that this model learned; it says nothing sure "
+        notes += "of what people prefer.\n\n"
     if trained.is_control:
         notes += (
             "> **A control.** Both sides' votes were exchanged in a random half of the pairs before training; this "
@@ -156,11 +157,7 @@ def _describe_cuts(cut: int, texts: int) -> str:
 def _describe_campaign(manifest: Mapping[str, Any]) -> list[str]:
     facts = []
     if "campaign" in manifest:
-        workers = manifest.get("counts", {}).get("workers")
-        of_whom = (
-            f", judged by {workers:,} {'simulated ' if manifest.get('simulated') else ''}workers" if workers else ""
-        )
-        facts.append(f"Campaign: {quote_markdown(str(manifest['campaign']))}{of_whom}.")
+        facts.append(f"Campaign: {quote_markdown(str(manifest['campaign']))}{_count_workers(manifest)}.")
     agreement = manifest.get("agreement", {})
     for question in manifest.get("questions", ()):
         asked = quote_markdown(str(question.get("text") or question["name"]))
@@ -168,6 +165,22 @@ def _describe_campaign(manifest: Mapping[str, Any]) -> list[str]:
         said = "" if share is None else f" Two workers who judged the same answered alike in {share:.1%}."
         facts.append(f"Asked: “{asked}”{said}")
     return facts
+
+
+def _count_workers(manifest: Mapping[str, Any]) -> str:
+    workers = manifest.get("counts", {}).get("workers")
+    if not workers:
+        return ""
+    if not manifest.get("simulated"):
+        return f", judged by {workers:,} workers"
+    people = _count_people(manifest)
+    return f", judged by {workers - people:,} simulated workers{f' and {people:,} people' if people else ''}"
+
+
+def _count_people(manifest: Mapping[str, Any]) -> int:
+    """Workers who were not simulated; 0 where an export does not say where its workers came from."""
+    by_source = manifest.get("counts", {}).get("workers_by_source", {})
+    return sum(count for source, count in by_source.items() if source != "simulation")
 
 
 # How it was trained
