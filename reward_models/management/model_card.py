@@ -14,7 +14,7 @@ from annotation.records import SPLITS
 from reward_models.config import RewardModelConfig
 from reward_models.dataset import PairSplits, count_votes
 from reward_models.management.evaluation_details import MODEL
-from reward_models.management.evaluation_page import IN_NATS, MEASURES, describe_lengths
+from reward_models.management.evaluation_page import IN_NATS, MEASURES, SURER_MAJORITY, describe_lengths
 from reward_models.management.markdown import quote_markdown, write_table
 from reward_models.management.model_card_metadata import describe_metadata, name_source, write_metadata
 from reward_models.management.model_card_usage import WITH_PREFLOOP, write_usage
@@ -100,11 +100,12 @@ def _open_card(trained: TrainedModel) -> str:
             "> **A control.** Both sides' votes were exchanged in a random half of the pairs before training; this "
         )
         notes += "model is not meant to be used.\n\n"
+    votes, pairs = count_votes(trained.splits.train), len(trained.splits.train)
     return (
         f"{notes}A reward model. It gives a prompt's completion a score s in nats, the higher the more it is expected "
-        f"to be preferred; σ(s_a − s_b) is the probability that a is preferred to b. It began as the base model {base} "
-        f"and learned from {count_votes(trained.splits.train):,} votes on {len(trained.splits.train):,} pairs of "
-        "completions by Prefloop's `train_reward_model`."
+        f"to be preferred; σ(s_a − s_b) is the share of votes that a is expected to get against b. It began as the "
+        f"base model {base} and learned from {votes:,} votes on {pairs:,} pairs of completions by Prefloop's "
+        "`train_reward_model`."
     )
 
 
@@ -279,7 +280,7 @@ def _describe_temperature(calibration: Mapping[str, Any]) -> str:
     return (
         f"The temperature that the {calibration['validation_pairs']:,} validation pairs with a majority ask for is "
         f"{format_number(calibration['temperature'], 2)}: scores divided by it would have a log loss of {scaled} nats "
-        f"instead of {loss}. They are left as they are."
+        f"instead of {loss}. They are left as they are. {SURER_MAJORITY}"
     )
 
 
