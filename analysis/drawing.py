@@ -49,6 +49,7 @@ STYLE: dict[str, object] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "prefloop",
     "text.color": INK,
+    "text.parse_math": False,  # names of systems come from outside; a $ in one is a $
     "xtick.color": MUTED,
     "xtick.labelcolor": MUTED,
     "xtick.labelsize": 9.5,

@@ -1,17 +1,18 @@
 """How a training ends: the model that it left is evaluated on the test split, and gets its card."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from annotation.records import read_manifest
+from annotation.records import Preference, read_manifest
 from annotation.run_folders import RunFolder
 from reward_models.config import RewardModelConfig
 from reward_models.dataset import PairSplits
 from reward_models.management.model_card import TrainedModel, write_card
 from reward_models.management.model_evaluation import Evaluation, evaluate_in_folder, name_scorers, read_votes
+from reward_models.model import PreferenceModel
 from reward_models.pair_sources import EXPORT, PairSource
 from reward_models.scoring import Scorer, load_scorer
 
@@ -32,6 +33,17 @@ class TrainingData:
     splits: PairSplits
     is_control: bool = False
     may_share_prompts: bool = False
+
+
+def expect_room(model: PreferenceModel, preferences: Iterable[Preference]) -> None:
+    """InputError for a completion that the evaluation could not read: before the training, not at its end.
+
+    Pairs that teach nothing are left out of the training's splits, but what is tested on are the votes as they are.
+    """
+    tested = [pair for pair in preferences if pair.split != "train"]
+    prompts = [pair.prompt for pair in tested]
+    model.count_cut(prompts, [pair.completion_a for pair in tested])
+    model.count_cut(prompts, [pair.completion_b for pair in tested])
 
 
 def conclude_training(

@@ -31,6 +31,10 @@ MEASURES = {
     "calibration_error": "calibration error",
 }
 IN_NATS = ("log_loss", "brier_score", "calibration_error")  # of a scorer of words these mean nothing
+SURER_MAJORITY = (
+    "What it learned are shares of votes, and what it is held against here are majorities, which are surer: a "
+    "temperature below one is to be expected where voters are divided."
+)
 WORKER, MODEL_BESIDE = "one worker, by the other workers", "the model, by the same workers"
 
 
@@ -152,7 +156,8 @@ def _describe_calibration(evaluation: dict[str, Any], figures: dict[str, Drawing
                 f"{format_number(found['temperature'], 2)}; with it the log loss here goes from "
                 f"{format_number(found['log_loss_as_trained'])} to {format_number(found['log_loss_scaled'])} nats, the "
                 f"calibration error from {format_number(found['calibration_error_as_trained'])} to "
-                f"{format_number(found['calibration_error_scaled'])}. The score itself is left as it is."
+                f"{format_number(found['calibration_error_scaled'])}. The score itself is left as it is. "
+                f"{SURER_MAJORITY}"
             )
         )
     return parts

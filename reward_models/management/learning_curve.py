@@ -8,7 +8,7 @@ from typing import Any
 from annotation.errors import InputError
 from annotation.records import read_manifest
 from reward_models.config import RewardModelConfig
-from reward_models.management.conclusion import NO_MAJORITY, TrainingData
+from reward_models.management.conclusion import NO_MAJORITY, TrainingData, expect_room
 from reward_models.management.evaluation import gold_score
 from reward_models.management.learning_curve_measures import measure_outcomes
 from reward_models.management.learning_curve_page import write_curve
@@ -54,7 +54,8 @@ def measure_learning_curve(
     if not any(pair.label for pair in test):
         raise InputError(f"{data.pairs}: {NO_MAJORITY}; expected some on which accuracy can be measured.")
     gold = gold_score(plan.world) if plan.world else None
-    prepare_training(config, data.splits)  # before the folder: bad input leaves nothing behind
+    # Before the folder: bad input leaves nothing behind.
+    expect_room(prepare_training(config, data.splits).learner.model, data.source.preferences)
     planned = {**recorded, "shares": list(sizes), "repeats": plan.repeats, "world": plan.world}
     with open_run_together(output, data, config, planned, resume=resume) as folder:
         outcomes = train_sizes(config, data.splits, test, sizes, plan.repeats, folder.path)
@@ -64,6 +65,7 @@ def measure_learning_curve(
         manifest = read_manifest(Path(data.pairs)) if data.source.layout == EXPORT else {}
         results["epochs"] = config.epochs
         results["simulated"] = bool(manifest.get("simulated"))
+        results["may_share_prompts"] = data.may_share_prompts
         write_curve(results, folder.path)
         folder.write_summary(results)
         return results

@@ -13,7 +13,8 @@ from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 from analysis.drawing import BLUE, INK, MUTED, ORANGE, PAPER, WIDTH, figure_style
 
 PANEL_HEIGHT = 1.9  # inches
-CHANCE = {"pair accuracy": 0.5, "pooled AUC": 0.5, "log loss, nats": log(2), "agreement with the other workers": 0.5}
+VOTE_LOSS = "log loss of a vote, nats"
+CHANCE = {"pair accuracy": 0.5, "pooled AUC": 0.5, VOTE_LOSS: log(2), "agreement with the other workers": 0.5}
 SHARES = ("pair accuracy", "agreement with the other workers")
 MARGIN = 0.08  # of a panel's height, above and below what is drawn
 NARROWEST = 0.09  # of the axis between two ticks' labels
@@ -45,7 +46,7 @@ def draw_curve(results: Mapping[str, Any]) -> Figure:
 
 def list_panels(results: Mapping[str, Any]) -> list[Panel]:
     sizes, gold = results["sizes"], results["gold"]
-    names = {"pair_accuracy": "pair accuracy", "pooled_auc": "pooled AUC", "log_loss": "log loss, nats"}
+    names = {"pair_accuracy": "pair accuracy", "pooled_auc": "pooled AUC", "vote_log_loss": VOTE_LOSS}
     panels = [
         Panel(
             title,
@@ -70,7 +71,7 @@ def _draw_panel(axes: Axes, panel: Panel, results: Mapping[str, Any]) -> None:
     if results["repeats"] > 1:
         for size, values in zip(results["sizes"], panel.runs, strict=True):
             of_runs = [run["votes"] for run in size["runs"]][: len(values)]
-            axes.plot(of_runs, values, "o", color=BLUE, markersize=3.5, alpha=0.45, zorder=2)
+            axes.plot(of_runs, values, "o", color=INK, markersize=3, zorder=5)
     axes.vlines(votes, [mean["low"] for mean in panel.means], [mean["high"] for mean in panel.means], color=BLUE,
                 linewidth=2, zorder=3)  # fmt: skip
     axes.plot(votes, [mean["estimate"] for mean in panel.means], "-o", color=BLUE, linewidth=1.6, markersize=7,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.learning_curves import average_runs, resample_runs
@@ -15,9 +16,16 @@ from reward_models.management.evaluation_details import compare_votes, tabulate_
 from reward_models.management.learning_curve_trainings import Outcome, recall_scores
 
 GOLD = "gold"
-SCORE_OF = {"pair_accuracy": "pair_accuracy", "pooled_auc": "roc_auc", "log_loss": "log_loss"}
+# Of each measure: the rows it is of, their label, and the score.
+MEASURED = {
+    "pair_accuracy": ("pairs", "is_a", "pair_accuracy"),
+    "pooled_auc": ("texts", "is_chosen", "roc_auc"),
+    "log_loss": ("pairs", "is_a", "log_loss"),
+    "vote_log_loss": ("half votes", "is_for_a", "log_loss"),
+}
 ORDERED = ("pair_accuracy", "pooled_auc")  # what scores in any unit have; a log loss needs nats
 Values = dict[str, Floats]  # of a size, by measure: (R, 1 + D)
+Tables = dict[str, pd.DataFrame]  # by what their rows are
 
 
 def measure_outcomes(
@@ -32,8 +40,9 @@ def measure_outcomes(
     sizes = [list(group) for _, group in groupby(outcomes, key=lambda outcome: outcome.share)]
     decided = [pair for pair in test if pair.label]
     scorers = {_name(outcome): recall_scores(outcome, test) for outcome in outcomes}
-    tables = tabulate_scores(decided, scorers | ({GOLD: gold} if gold else {}))
-    values = [_resample(tables, list(map(_name, runs)), SCORE_OF, seed) for runs in sizes]
+    pairs, texts = tabulate_scores(decided, scorers | ({GOLD: gold} if gold else {}))
+    tables = {"pairs": pairs, "texts": texts, "half votes": tabulate_half_votes(test, scorers)}
+    values = [_resample(tables, list(map(_name, runs)), list(MEASURED), seed) for runs in sizes]
     rows = []
     for runs, found in zip(sizes, values, strict=True):
         row = _describe_size(runs, found, seed)
@@ -52,20 +61,27 @@ def _name(outcome: Outcome) -> str:
     return f"{outcome.pairs} pairs, run {outcome.repeat + 1}"
 
 
-def _resample(tables: tuple[pd.DataFrame, pd.DataFrame], logits: list[str], measures: Any, seed: int) -> Values:
-    """The pooled AUC is of texts, the others of pairs."""
-    pairs, texts = tables
-    return {
-        measure: resample_runs(
-            texts if measure == "pooled_auc" else pairs,
-            score=SCORE_OF[measure],
-            label="is_chosen" if measure == "pooled_auc" else "is_a",
-            logits=logits,
-            cluster="prompt",
-            seed=seed,
+def tabulate_half_votes(pairs: Sequence[Preference], scorers: dict[str, Score]) -> pd.DataFrame:
+    """A row a half of a vote: whether it is for a, and the difference of each scorer on its pair.
+
+    In halves, as a tie is half for each side (`reward_models.dataset.vote_fraction`); that both are bad is for none.
+    """
+    differences, _ = tabulate_scores(pairs, scorers)
+    sides = [
+        [1.0] * (2 * pair.votes_a + pair.votes_tie) + [0.0] * (2 * pair.votes_b + pair.votes_tie) for pair in pairs
+    ]
+    table = differences.drop(columns="is_a").loc[np.repeat(np.arange(len(pairs)), [len(side) for side in sides])]
+    return table.assign(is_for_a=[half for side in sides for half in side]).reset_index(drop=True)
+
+
+def _resample(tables: Tables, logits: list[str], measures: Sequence[str], seed: int) -> Values:
+    values = {}
+    for measure in measures:
+        rows, label, score = MEASURED[measure]
+        values[measure] = resample_runs(
+            tables[rows], score=score, label=label, logits=logits, cluster="prompt", seed=seed
         )
-        for measure in measures
-    }
+    return values
 
 
 def _describe_size(runs: Sequence[Outcome], values: Values, seed: int) -> dict[str, Any]:
@@ -114,7 +130,7 @@ def _measure_gain(rows: Sequence[dict[str, Any]], values: Sequence[Values], seed
     return ends | {"measures": gains}
 
 
-def _measure_gold(tables: tuple[pd.DataFrame, pd.DataFrame], last: Values, seed: int) -> dict[str, Any]:
+def _measure_gold(tables: Tables, last: Values, seed: int) -> dict[str, Any]:
     """What the gold judge reaches on these votes, and how far the largest size is from it."""
     reached = _resample(tables, [GOLD], ORDERED, seed)
     return {

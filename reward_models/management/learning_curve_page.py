@@ -12,11 +12,19 @@ from analysis.report import Figure, KeyNumber, Note, Paragraph, Part, Report, Se
 from analysis.results import capitalized, format_interval, format_number
 from annotation.run_folders import plain, write_json
 from reward_models.management.evaluation_page import MEASURES
-from reward_models.management.learning_curve_figure import draw_curve
+from reward_models.management.learning_curve_figure import VOTE_LOSS, draw_curve
 
-DECISIVE = "log_loss"  # what training minimises; accuracy sees only pairs whose order changes, so it needs more of them
+# What training is about. Accuracy sees only pairs whose order changes, so it needs more of them; the log loss of the
+# majority falls also where scores only grow, as they do with more steps.
+DECISIVE = "vote_log_loss"
+LABELS = MEASURES | {"log_loss": "log loss of the majority, nats", DECISIVE: VOTE_LOSS}
 FEW_RUNS = 5
 SIMULATED = "Simulated workers cast these votes. The curve tells how fast the model learns them, not people's."
+
+NEAR_DUPLICATES = (
+    "Prompts that are all but the same may be in the train and the test split, and a larger part holds more of them: "
+    "some of the rise may be recall."
+)
 
 
 def write_curve(results: Mapping[str, Any], folder: Path) -> None:
@@ -50,7 +58,7 @@ def build_page(results: Mapping[str, Any], figure: Drawing) -> Report:
     numbers = [
         KeyNumber(_number(largest["measures"]["pair_accuracy"]), f"pair accuracy with {_votes(largest)}",
                   _interval(largest["measures"]["pair_accuracy"])),
-        KeyNumber(_number(gain["measures"][DECISIVE]), f"log loss, nats, from {_count(gain['votes_before'])} to "
+        KeyNumber(_number(gain["measures"][DECISIVE]), f"{VOTE_LOSS}, from {_count(gain['votes_before'])} to "
                   f"{_votes(largest)}", _interval(gain["measures"][DECISIVE])),
     ]  # fmt: skip
     if largest["workers"]:
@@ -59,6 +67,8 @@ def build_page(results: Mapping[str, Any], figure: Drawing) -> Report:
         numbers.append(KeyNumber(_number(largest["workers"]["scorer"]), "the model, by the same workers",
                                  _interval(largest["workers"]["scorer"])))  # fmt: skip
     notes: list[Part] = [Note(SIMULATED, "Simulated votes.")] if results["simulated"] else []
+    if results["may_share_prompts"]:
+        notes.append(Note(NEAR_DUPLICATES, "Near-duplicates were allowed."))
     trained = "once" if results["repeats"] == 1 else f"{results['repeats']} times"
     return Report(
         title="How much more would votes help?",
@@ -78,12 +88,12 @@ def build_page(results: Mapping[str, Any], figure: Drawing) -> Report:
 def judge_gain(gain: Mapping[str, Any]) -> str:
     """Whether the curve still rises at its end, by the paired difference of the last two sizes and its interval; and
     which of the other measures changes clearly."""
-    return " ".join([_judge_log_loss(gain), *_list_clear_changes(gain["measures"])])
+    return " ".join([_judge_vote_loss(gain), *_list_clear_changes(gain["measures"])])
 
 
-def _judge_log_loss(gain: Mapping[str, Any]) -> str:
+def _judge_vote_loss(gain: Mapping[str, Any]) -> str:
     found = gain["measures"][DECISIVE]
-    step = f"From {_count(gain['votes_before'])} to {_count(gain['votes_after'])} votes the log loss"
+    step = f"From {_count(gain['votes_before'])} to {_count(gain['votes_after'])} votes the log loss of a vote"
     if found["high"] < 0:
         change = f"{_number(found, -1)} nats {_interval(found, -1)}"
         return f"The curve still rises at its end, so more votes would help. {step} falls by {change}."
@@ -94,13 +104,13 @@ def _judge_log_loss(gain: Mapping[str, Any]) -> str:
 
 
 def _list_clear_changes(measures: Mapping[str, Any]) -> list[str]:
-    """What a reader of the log loss alone would miss, above all where it goes the other way."""
+    """What a reader of the loss alone would miss, above all where it goes the other way."""
     sentences = []
     for name in ("pair_accuracy", "pooled_auc"):
         found = measures[name]
         if not found["low"] <= 0 <= found["high"]:
             sign = 1 if found["estimate"] > 0 else -1
-            label, verb = capitalized(MEASURES[name]), "rises" if sign > 0 else "falls"
+            label, verb = capitalized(LABELS[name]), "rises" if sign > 0 else "falls"
             sentences.append(f"{label} {verb} by {_number(found, sign)} {_interval(found, sign)}.")
     return sentences
 
@@ -110,7 +120,7 @@ def _caption(results: Mapping[str, Any]) -> str:
     return (
         "Each size takes all pairs of the smaller ones and more; all are tested on the same pairs. 95% bootstrap "
         f"intervals over prompts{' and trainings' if is_repeated else ''}."
-        f"{' Small dots are single trainings, the line is their mean.' if is_repeated else ''} "
+        f"{' Small dark dots are single trainings, the line is their mean.' if is_repeated else ''} "
         "Each panel shows the range of what was measured; dotted: chance, where it lies in that."
     )
 
@@ -122,18 +132,20 @@ def _tabulate_sizes(results: Mapping[str, Any]) -> Table:
         cells = [f"{_number(size['measures'][name])} {_interval(size['measures'][name])}" for name in shown]
         epochs = ", ".join(str(run["best_epoch"]) for run in size["runs"])
         rows.append((_count(size["votes"]), f"{size['pairs']:,}", *cells, epochs))
-    columns = ("votes", "pairs", *(MEASURES[name] for name in shown), "best epoch")
+    columns = ("votes", "pairs", *(LABELS[name] for name in shown), "best epoch")
     return Table(columns, tuple(rows), caption="Means over trainings, with 95% intervals.")
 
 
 def _describe_gain(results: Mapping[str, Any]) -> list[Part]:
     gain = results["gain"]
-    rows = [(MEASURES[name], f"{_number(found)} {_interval(found)}") for name, found in gain["measures"].items()]
+    rows = [(LABELS[name], f"{_number(found)} {_interval(found)}") for name, found in gain["measures"].items()]
     columns = ("measure", f"{_count(gain['votes_after'])} less {_count(gain['votes_before'])} votes")
     why = (
         "Both sizes on the same test pairs and the same draws of the bootstrap, run by run. Whether the curve rises is "
-        "judged by the log loss, which is what training minimises: lower is better. Pair accuracy changes only where "
-        "the order of a pair does, so it needs many more test pairs to tell the same gain."
+        "judged by the log loss of a single vote, ties half for each side, which is what training is about: lower is "
+        "better. The log loss of the majority says less: the model learns shares of votes, a majority is surer than "
+        "those, and so it falls also where scores only grow. Pair accuracy changes only where the order of a pair "
+        "does, so it needs many more test pairs to tell the same gain."
     )
     parts: list[Part] = [Table(columns, tuple(rows), caption="Paired differences, 95% intervals."), Paragraph(why)]
     if results["repeats"] < FEW_RUNS:
@@ -174,7 +186,7 @@ def _describe_ceilings(results: Mapping[str, Any]) -> list[Part]:
             )
         )
     rows = [
-        (MEASURES[name], *(f"{_number(found[key])} {_interval(found[key])}" for key in ("reached", "left")))
+        (LABELS[name], *(f"{_number(found[key])} {_interval(found[key])}" for key in ("reached", "left")))
         for name, found in results["gold"].items()
     ]
     if rows:

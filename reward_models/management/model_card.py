@@ -14,7 +14,7 @@ from annotation.records import SPLITS
 from reward_models.config import RewardModelConfig
 from reward_models.dataset import PairSplits, count_votes
 from reward_models.management.evaluation_details import MODEL
-from reward_models.management.evaluation_page import IN_NATS, MEASURES, describe_lengths
+from reward_models.management.evaluation_page import IN_NATS, MEASURES, SURER_MAJORITY, describe_lengths
 from reward_models.management.markdown import quote_markdown, write_table
 from reward_models.management.model_card_metadata import describe_metadata, name_source, write_metadata
 from reward_models.management.model_card_usage import WITH_PREFLOOP, write_usage
@@ -92,18 +92,20 @@ def _open_card(trained: TrainedModel) -> str:
     base = quote_markdown(name_source(trained.config.base_model))
     notes = ""
     if trained.is_simulated:
-        notes += "> **Simulated votes.** Simulated workers cast the votes that this model learned; it says nothing of "
-        notes += "what people prefer.\n\n"
+        which = "some of the votes" if _count_people(trained.manifest) else "the votes"
+        notes += f"> **Simulated votes.** Simulated workers cast {which} that this model learned; it says nothing sure "
+        notes += "of what people prefer.\n\n"
     if trained.is_control:
         notes += (
             "> **A control.** Both sides' votes were exchanged in a random half of the pairs before training; this "
         )
         notes += "model is not meant to be used.\n\n"
+    votes, pairs = count_votes(trained.splits.train), len(trained.splits.train)
     return (
         f"{notes}A reward model. It gives a prompt's completion a score s in nats, the higher the more it is expected "
-        f"to be preferred; σ(s_a − s_b) is the probability that a is preferred to b. It began as the base model {base} "
-        f"and learned from {count_votes(trained.splits.train):,} votes on {len(trained.splits.train):,} pairs of "
-        "completions by Prefloop's `train_reward_model`."
+        f"to be preferred; σ(s_a − s_b) is the share of votes that a is expected to get against b. It began as the "
+        f"base model {base} and learned from {votes:,} votes on {pairs:,} pairs of completions by Prefloop's "
+        "`train_reward_model`."
     )
 
 
@@ -156,11 +158,7 @@ def _describe_cuts(cut: int, texts: int) -> str:
 def _describe_campaign(manifest: Mapping[str, Any]) -> list[str]:
     facts = []
     if "campaign" in manifest:
-        workers = manifest.get("counts", {}).get("workers")
-        of_whom = (
-            f", judged by {workers:,} {'simulated ' if manifest.get('simulated') else ''}workers" if workers else ""
-        )
-        facts.append(f"Campaign: {quote_markdown(str(manifest['campaign']))}{of_whom}.")
+        facts.append(f"Campaign: {quote_markdown(str(manifest['campaign']))}{_count_workers(manifest)}.")
     agreement = manifest.get("agreement", {})
     for question in manifest.get("questions", ()):
         asked = quote_markdown(str(question.get("text") or question["name"]))
@@ -168,6 +166,22 @@ def _describe_campaign(manifest: Mapping[str, Any]) -> list[str]:
         said = "" if share is None else f" Two workers who judged the same answered alike in {share:.1%}."
         facts.append(f"Asked: “{asked}”{said}")
     return facts
+
+
+def _count_workers(manifest: Mapping[str, Any]) -> str:
+    workers = manifest.get("counts", {}).get("workers")
+    if not workers:
+        return ""
+    if not manifest.get("simulated"):
+        return f", judged by {workers:,} workers"
+    people = _count_people(manifest)
+    return f", judged by {workers - people:,} simulated workers{f' and {people:,} people' if people else ''}"
+
+
+def _count_people(manifest: Mapping[str, Any]) -> int:
+    """Workers who were not simulated; 0 where an export does not say where its workers came from."""
+    by_source = manifest.get("counts", {}).get("workers_by_source", {})
+    return sum(count for source, count in by_source.items() if source != "simulation")
 
 
 # How it was trained
@@ -266,7 +280,7 @@ def _describe_temperature(calibration: Mapping[str, Any]) -> str:
     return (
         f"The temperature that the {calibration['validation_pairs']:,} validation pairs with a majority ask for is "
         f"{format_number(calibration['temperature'], 2)}: scores divided by it would have a log loss of {scaled} nats "
-        f"instead of {loss}. They are left as they are."
+        f"instead of {loss}. They are left as they are. {SURER_MAJORITY}"
     )
 
 

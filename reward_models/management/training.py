@@ -14,7 +14,7 @@ from annotation.run_folders import RunFolder, open_run, write_json
 from reward_models.config import Loss, MarginBy, Precision, RewardModelConfig
 from reward_models.dataset import NearDuplicates, shuffle_votes, split_pairs
 from reward_models.layouts import Layout
-from reward_models.management.conclusion import TrainingData, conclude_training
+from reward_models.management.conclusion import TrainingData, conclude_training, expect_room
 from reward_models.pair_sources import read_pairs
 from reward_models.train import Training, prepare_training, run_training
 from rl.fitting import refuse_changes
@@ -112,6 +112,7 @@ def train_in_folder(
     """
     join_processes()
     training = prepare_training(config, data.splits)  # before the folder: bad input leaves nothing behind
+    expect_room(training.learner.model, data.source.preferences)
     with open_run_together(output, data, config, recorded, resume=resume) as folder:
         summary = train_once(training, folder)
         if not is_main():

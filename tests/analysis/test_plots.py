@@ -147,3 +147,11 @@ def test_a_likert_scale_is_told_apart_in_grey_on_either_side() -> None:
 def test_category_colours_differ() -> None:
     assert len(set(CATEGORIES)) == len(CATEGORIES)
     assert all(re.fullmatch("#[0-9a-f]{6}", colour) for colour in CATEGORIES)
+
+
+def test_a_dollar_in_a_name_is_a_dollar_and_no_formula(tmp_path: Path) -> None:
+    """A system may be called anything; what is no formula would end the whole run."""
+    with figure_style():
+        figure = plot_alpha({r"a $\frac$ b": Agreement(0.5, 0.4, 0.6, "ordinal", 10, 0, 30)})
+    save_figure(figure, tmp_path, "alpha")
+    assert r"a $\frac$ b" in (tmp_path / "alpha.svg").read_text()

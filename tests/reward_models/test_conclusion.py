@@ -2,7 +2,9 @@
 
 import io
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -63,6 +65,36 @@ def test_a_control_is_held_against_the_votes_as_they_were_cast(base: Path, tmp_p
     results = json.loads((tmp_path / "apart" / "results.json").read_text())
     assert summary["test"]["log_loss"] == results["scorers"]["reward model"]["log_loss"]
     assert "**A control.**" in (tmp_path / "run" / "model" / "README.md").read_text()
+
+
+def rewrite_test_pairs(export: Path, which: slice, **changes: Any) -> None:
+    path = export / "preferences.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in [row for row in rows if row["split"] == "test"][which]:
+        row |= changes
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.mark.parametrize("command", ["train_reward_model", "measure_learning_curve"])
+@pytest.mark.parametrize("texts", [("red " * 600, ""), ("", "red " * 600)])
+def test_what_cannot_be_evaluated_is_refused_before_anything_is_trained(
+    texts: tuple[str, str], command: str, base: Path, tmp_path: Path
+) -> None:
+    """A pair with an empty completion teaches nothing and is left out; its majority is tested on all the same."""
+    export = write_export(tmp_path / "export")
+    rewrite_test_pairs(export, slice(1), completion_a=texts[0], completion_b=texts[1])
+    words = [f"--base-model={base}", f"--output={tmp_path / 'run'}"]
+    with pytest.raises(CommandError, match="has 601 tokens, which 512 do not hold") as raised:
+        call_command(command, export, *words, stdout=io.StringIO(), stderr=io.StringIO())
+    assert raised.value.returncode == 2 and [path.name for path in tmp_path.iterdir()] == ["export"]
+
+
+def test_a_single_test_pair_with_a_majority_is_enough(base: Path, tmp_path: Path) -> None:
+    export = write_export(tmp_path / "export")
+    rewrite_test_pairs(export, slice(1, None), votes_a=0, votes_b=0, votes_tie=3, label="", margin=0.0)
+    summary, _ = train(export, base, tmp_path / "run")
+    assert summary["test"]["pairs"] == 1 and summary["test"]["pair_accuracy"]["estimate"] in (0, 0.5, 1)
+    assert not re.search(r"\bnan\b", (tmp_path / "run" / "model" / "README.md").read_text())
 
 
 class InterruptedRunError(Exception):

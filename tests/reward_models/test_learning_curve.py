@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reward_models.management.learning_curve_trainings as trainings
+from analysis.pair_scores import SCORES
 from annotation.errors import InputError
-from annotation.records import read_comparisons, read_preferences
+from annotation.records import Preference, read_comparisons, read_preferences
 from reward_models.dataset import count_votes
 from reward_models.management.evaluation import evaluate_on_votes
 from reward_models.management.evaluation_details import compare_with_workers
 from reward_models.management.learning_curve_figure import CHANCE, draw_curve, list_panels
-from reward_models.management.learning_curve_measures import measure_outcomes
+from reward_models.management.learning_curve_measures import MEASURED, measure_outcomes, tabulate_half_votes
 from reward_models.management.learning_curve_page import build_page, judge_gain, tabulate_curve
 from reward_models.management.learning_curve_trainings import Outcome, choose_sizes, draw_subset, recall_scores
 from tests.reward_models.exports import write_export
-from tests.reward_models.pairs import make_pairs
+from tests.reward_models.pairs import make_pair, make_pairs
 
 OPTIONS = ["--epochs=2", "--learning-rate=2e-3", "--batch=8", "--shares", "0.5", "1", "--repeats=2"]
 
@@ -185,6 +187,51 @@ def make_outcomes(export: Path) -> tuple[list[Outcome], list]:
     return outcomes, test
 
 
+def mean_vote_loss(outcome: Outcome, test: list[Preference]) -> float:
+    """Vote by vote, by hand."""
+    losses = []
+    for pair, score_a, score_b in zip(test, outcome.scores_a, outcome.scores_b, strict=True):
+        for_a, for_b = math.log1p(math.exp(score_b - score_a)), math.log1p(math.exp(score_a - score_b))
+        losses += [for_a] * pair.votes_a + [for_b] * pair.votes_b + [(for_a + for_b) / 2] * pair.votes_tie
+    return sum(losses) / len(losses)
+
+
+def test_a_tie_is_half_a_vote_for_each_side_and_both_bad_is_none() -> None:
+    pairs = [replace(make_pair(0, "test"), votes_a=2, votes_b=0, votes_tie=1, votes_both_bad=4),
+             replace(make_pair(1, "test"), votes_a=0, votes_b=0, votes_tie=0, votes_both_bad=3),
+             replace(make_pair(2, "test"), votes_a=0, votes_b=1, votes_tie=0, votes_both_bad=0)]  # fmt: skip
+    outcome = Outcome(1.0, 0, 0, 3, 11, 1, 1, [1.5, 9.0, 0.25], [0.5, 0.0, 0.0])
+    table = tabulate_half_votes(pairs, {"run": recall_scores(outcome, pairs)})
+    assert table["is_for_a"].tolist() == [1, 1, 1, 1, 1, 0, 0, 0]
+    assert table["run"].tolist() == [1.0] * 6 + [0.25] * 2
+    assert table["prompt"].tolist() == [pairs[0].prompt] * 6 + [pairs[2].prompt] * 2
+    found = SCORES["log_loss"](np.ones((1, 8)), table["is_for_a"].to_numpy(), table["run"].to_numpy())
+    assert found[0] == pytest.approx(mean_vote_loss(outcome, pairs))
+
+
+def test_scores_that_only_grow_are_no_gain_where_votes_are_divided() -> None:
+    """Of two votes in three for the majority the best score is log 2: past it the loss of a vote rises, while that of
+    the majority goes on falling."""
+    test = [replace(make_pair(number, "test"), votes_a=2, votes_b=1) for number in range(40)]
+    outcomes = [Outcome(pairs / 20, 0, 0, pairs, 3 * pairs, 1, 1, [score] * 40, [0.0] * 40)
+                for pairs, score in ((10, math.log(2)), (20, 2 * math.log(2)))]  # fmt: skip
+    results = measure_outcomes(outcomes, test, [], seed=0)
+    gain = results["gain"]["measures"]
+    assert gain["log_loss"]["high"] < 0 < gain["vote_log_loss"]["low"]
+    drawn = {panel.title: panel.means for panel in list_panels(results)}
+    assert drawn["log loss of a vote, nats"] == [size["measures"]["vote_log_loss"] for size in results["sizes"]]
+
+
+def test_votes_on_pairs_without_a_majority_count_too() -> None:
+    test = [make_pair(0, "test"), replace(make_pair(1, "test"), votes_a=1, votes_b=1, label="", margin=0.0)]
+    outcomes = [Outcome(pairs / 20, 0, 0, pairs, pairs, 1, 1, [-1.0, 3.0], [0.0, 0.0]) for pairs in (10, 20)]
+    found = measure_outcomes(outcomes, test, [], seed=0)
+    assert found["pairs"] == 1
+    assert found["sizes"][0]["measures"]["vote_log_loss"]["estimate"] == pytest.approx(
+        mean_vote_loss(outcomes[0], test)
+    )
+
+
 def test_measures_are_means_over_runs_and_differences_are_theirs(export: Path) -> None:
     outcomes, test = make_outcomes(export)
     votes = read_comparisons(export)
@@ -204,6 +251,7 @@ def test_measures_are_means_over_runs_and_differences_are_theirs(export: Path) -
     assert gain["low"] < gain["estimate"] < gain["high"]
     for run, outcome in zip(large["runs"], outcomes[3:], strict=True):
         alone = evaluate_on_votes(test, {"run": recall_scores(outcome, test)}, seed=0)["run"]
+        assert run["measures"].pop("vote_log_loss")["estimate"] == pytest.approx(mean_vote_loss(outcome, test))
         for name, found in run["measures"].items():
             assert found == pytest.approx({key: alone[name][key] for key in ("estimate", "low", "high")})
     assert results["gain"]["measures"]["log_loss"]["estimate"] < 0
@@ -241,7 +289,7 @@ def test_beside_workers_a_size_has_the_mean_of_its_runs(export: Path) -> None:
 def test_the_verdict_follows_the_interval_of_the_last_step(low: float, high: float, verdict: str) -> None:
     change = {"estimate": (low + high) / 2, "low": low, "high": high}
     unsure = {"estimate": 0.1, "low": -0.1, "high": 0.3}
-    measures = {"log_loss": change, "pair_accuracy": unsure, "pooled_auc": unsure}
+    measures = {"vote_log_loss": change, "pair_accuracy": unsure, "pooled_auc": unsure}
     text = judge_gain({"votes_before": 1000.4, "votes_after": 2000, "measures": measures})
     assert "accuracy" not in text and "AUC" not in text
     assert verdict in text and "From 1,000 to 2,000 votes" in text
@@ -252,7 +300,7 @@ def test_the_verdict_follows_the_interval_of_the_last_step(low: float, high: flo
 def test_a_measure_that_clearly_changes_is_not_passed_over() -> None:
     flat = {"estimate": -0.01, "low": -0.03, "high": 0.01}
     worse, better = {"estimate": -0.02, "low": -0.04, "high": -0.01}, {"estimate": 0.03, "low": 0.02, "high": 0.05}
-    measures = {"log_loss": flat, "pair_accuracy": worse, "pooled_auc": better}
+    measures = {"vote_log_loss": flat, "pair_accuracy": worse, "pooled_auc": better}
     text = judge_gain({"votes_before": 10, "votes_after": 20, "measures": measures})
     assert "cannot be told from a flat one" in text
     assert "Pair accuracy falls by 0.020 [0.010, 0.040]. Pooled AUC rises by 0.030 [0.020, 0.050]." in text
@@ -275,18 +323,25 @@ def test_the_command_leaves_a_page_a_table_and_a_figure(curve: Path) -> None:
     results = json.loads((curve / "results.json").read_text())
     assert json.loads((curve / "summary.json").read_text()) == results
     assert results["simulated"] is True and results["repeats"] == 2 and len(results["sizes"]) == 2
+    assert results["may_share_prompts"] is False
     assert {path.name for path in (curve / "figures").iterdir()} == {"learning_curve.svg", "learning_curve.png"}
     table = pd.read_csv(curve / "tables" / "learning_curve.csv")
     means = table[table["run"] == "mean"]
-    assert set(means["measure"]) == {"pair_accuracy", "pooled_auc", "log_loss", "agreement_with_other_workers"}
-    assert len(table) == 2 * (2 * 3 + 4)
+    assert set(means["measure"]) == {*MEASURED, "agreement_with_other_workers"}
+    assert len(table) == 2 * (2 * 4 + 5)
     row = means[(means["share"] == 1) & (means["measure"] == "log_loss")].iloc[0]
     assert row["estimate"] == pytest.approx(results["sizes"][-1]["measures"]["log_loss"]["estimate"])
     assert row["votes"] == 3 * row["pairs"]
     page = (curve / "report.html").read_text()
     assert page.count("<svg") == 1 and "Simulated votes." in page
     assert judge_gain(results["gain"]).split(".")[0] in page
-    for title in ("pair accuracy", "pooled AUC", "log loss, nats", "agreement with the other workers", "one worker"):
+    for title in (
+        "pair accuracy",
+        "pooled AUC",
+        "log loss of a vote, nats",
+        "agreement with the other workers",
+        "one worker",
+    ):
         assert f">{title}<" in page
 
 
@@ -295,7 +350,7 @@ def test_the_page_says_what_is_left_to_gain(has_votes: bool, export: Path) -> No
     outcomes, test = make_outcomes(export)
     votes = read_comparisons(export) if has_votes else []
     results = measure_outcomes(outcomes, test, votes, gold=knows_the_label if has_votes else None, seed=0)
-    results |= {"simulated": False, "epochs": 2}
+    results |= {"simulated": False, "may_share_prompts": False, "epochs": 2}
     text = str(build_page(results, draw_curve(results)).sections[2])
     assert ("gold judge less the model" in text) == has_votes == ("A single worker prefers" in text)
     assert ("Not known" in text) != has_votes
@@ -303,6 +358,8 @@ def test_the_page_says_what_is_left_to_gain(has_votes: bool, export: Path) -> No
     assert "Cut short?" in str(step)  # all runs were best in the last of two epochs
     assert "Cut short?" not in str(build_page(results | {"epochs": 9}, draw_curve(results)).sections[1])
     assert set(tabulate_curve(results)["run"]) == {"1", "2", "3", "mean"}
+    assert "recall" not in str(build_page(results, draw_curve(results)))
+    assert "recall" in str(build_page(results | {"may_share_prompts": True}, draw_curve(results)).sections[0])
 
 
 def test_sizes_that_lie_close_are_named_once(export: Path) -> None:

@@ -177,6 +177,24 @@ def test_simulated_votes_are_marked(run: Path, card: str, base: Path, tmp_path: 
     assert "imulated" not in (tmp_path / "run" / "model" / "README.md").read_text()
 
 
+@pytest.mark.parametrize(
+    ("by_source", "said", "cast"),
+    [
+        ({"simulation": 3}, "judged by 3 simulated workers.", "cast the votes"),
+        ({"external": 1, "imported": 1, "simulation": 3}, "by 3 simulated workers and 2 people.", "cast some of"),
+    ],
+)
+def test_people_among_simulated_workers_are_not_called_simulated(
+    by_source: dict[str, int], said: str, cast: str, base: Path, tmp_path: Path
+) -> None:
+    counts = {"workers": sum(by_source.values()), "workers_by_source": by_source}
+    export = write_export(tmp_path / "export", campaign="mixed", simulated=True, counts=counts)
+    options = ["--epochs=1", f"--base-model={base}", f"--output={tmp_path / 'run'}"]
+    call_command("train_reward_model", export, *options, stdout=io.StringIO(), stderr=io.StringIO())
+    text = (tmp_path / "run" / "model" / "README.md").read_text()
+    assert said in text and f"**Simulated votes.** Simulated workers {cast}" in text
+
+
 # The code in the card
 
 MODELS = [("t5", "encoder"), ("t5", "decoder"), ("t5", "decoder-mean"), ("t5", "likelihood"), ("llama", "scalar"),
