@@ -25,7 +25,8 @@ class RewardModelConfig:
     centring: weight of (s_a + s_b)², which pins the scores' arbitrary zero (TRL's default is .01).
     language_weight: of the preferred completions' cross-entropy, which keeps the decoder a judge of language: without
     it a model that saw few malformed texts overrates them (Yang et al. 2024, arXiv 2406.10216).
-    temperature_ratio: the reward's temperature as a share of the scores' standard deviation.
+    temperature_ratio: the reward's temperature as a share of the scores' standard deviation; it says how decided the
+    reward is, which beside another term, such as METEOR, is how much of it is heard.
     lora_rank: 0 trains all weights, else low-rank additions to every linear layer. precision: auto is bfloat16 where
     the device has it. checkpoint_every: steps. max_tokens: see `ScoreSettings`.
     """
@@ -45,7 +46,7 @@ class RewardModelConfig:
     margin_by: MarginBy = "votes"
     centring: float | None = None
     language_weight: float | None = None
-    temperature_ratio: float = 0.5
+    temperature_ratio: float = 0.25
     dropout: float = 0.1
     max_tokens: int = 0
     lora_rank: int = 0
