@@ -112,7 +112,7 @@ def test_processes_share_a_minibatch_without_gap_or_repeat(count: int, monkeypat
     rows: list[int] = []
     tokens = responses = 0.0
     for rank in range(count):
-        monkeypatch.setattr(processes.distributed, "get_rank", lambda rank=rank: rank)
+        monkeypatch.setattr(processes, "process_number", lambda rank=rank: rank)
         for part in microbatches(lessons, config):
             own = part.lessons.rollout.prompt_ids[:, 0].tolist()
             assert part.token_share == pytest.approx(sum(LENGTHS[row] for row in own) / sum(LENGTHS))
