@@ -22,12 +22,11 @@ from analysis.drawing import (
 )
 from analysis.report import Figure, KeyNumber, Note, Report, Section, Table, write_report
 from analysis.results import format_interval, format_number
-from annotation.errors import InputError
 from annotation.run_folders import describe_environment, write_json
 from rl.management.ceiling import stages
 from rl.management.ceiling.study import CeilingStudy
 from rl.management.demo import training
-from rl.management.demo.workshop import THREADS, Result, open_workshop
+from rl.management.demo.workshop import THREADS, Result, expect_new, open_workshop
 
 STAGES: tuple[tuple[str, str, Callable[[stages.Shop], Result]], ...] = (
     ("task", "a. The task: a world, its concept sets, and a corpus that has learned to err", training.build_task),
@@ -42,8 +41,7 @@ GAP = "what the votes allow, less the model's"
 
 def run_bench(folder: Path, study: CeilingStudy, say: Callable[[str], None], *, resume: bool) -> Result:
     """Run all stages that are not done yet. InputError if there is something in `folder` and no `resume`."""
-    if not resume and folder.exists() and any(folder.iterdir()):
-        raise InputError(f"{folder} is not empty; pass --resume to go on with a bench, or name another --output.")
+    expect_new(folder, resume=resume)
     torch.set_num_threads(THREADS)
     shop, started = open_workshop(folder, study, say, "bench"), time.monotonic()
     for name, title, work in STAGES:

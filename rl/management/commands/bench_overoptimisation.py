@@ -2,11 +2,11 @@
 
 from argparse import ArgumentParser
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from annotation.configuration import load_config
 from annotation.management.command import PipelineCommand
+from rl.management.study_options import add_study_options
 
 
 class Command(PipelineCommand):
@@ -15,12 +15,7 @@ class Command(PipelineCommand):
     def add_options(self, parser: ArgumentParser) -> None:
         from rl.management.overoptimisation.study import STUDY_FILE
 
-        parser.add_argument("--config", type=Path, default=STUDY_FILE, help="the study's YAML file")
-        parser.add_argument(
-            "--set", action="append", default=[], metavar="KEY=VALUE", help="lay a value over the file's"
-        )
-        parser.add_argument("--output", type=Path, required=True, help="folder to write")
-        parser.add_argument("--resume", action="store_true", help="go on with a bench that was interrupted")
+        add_study_options(parser, STUDY_FILE)
 
     def run(self, options: dict[str, Any]) -> Mapping[str, Any]:
         from rl.management.overoptimisation.bench import run_bench

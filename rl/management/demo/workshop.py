@@ -129,3 +129,9 @@ def open_workshop(folder: Path, experiment: Given, say: Callable[[str], None], k
         folder.mkdir(parents=True, exist_ok=True)
         write_json(record, wanted)
     return Workplace(folder, experiment, say)
+
+
+def expect_new(folder: Path, *, resume: bool) -> None:
+    """InputError if a bench has begun in `folder`, or something else is there, and it is not to go on."""
+    if not resume and folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder} is not empty; pass --resume to go on with a bench, or name another --output.")

@@ -8,10 +8,9 @@ import torch
 
 from analysis.drawing import save_figure
 from analysis.report import write_report
-from annotation.errors import InputError
 from annotation.run_folders import describe_environment, write_json
 from rl.management.demo import training
-from rl.management.demo.workshop import THREADS, Result, Workplace, open_workshop
+from rl.management.demo.workshop import THREADS, Result, Workplace, expect_new, open_workshop
 from rl.management.overoptimisation.annotators import hold_vote
 from rl.management.overoptimisation.best_of import measure_best_of_n
 from rl.management.overoptimisation.figure import plot_overoptimisation
@@ -40,8 +39,7 @@ def run_bench(folder: Path, study: Overoptimisation, say: Callable[[str], None],
 
     InputError if there is something in `folder` and no `resume`.
     """
-    if not resume and folder.exists() and any(folder.iterdir()):
-        raise InputError(f"{folder} is not empty; pass --resume to go on with a bench, or name another --output.")
+    expect_new(folder, resume=resume)
     torch.set_num_threads(THREADS)
     shop, started = open_workshop(folder, study, say, KIND), time.monotonic()
     for name, title, work in STAGES:
