@@ -344,7 +344,7 @@ def finish(training: Training, folder: RunFolder) -> dict[str, Any]:
         "prompts_cut": training.prompts_cut,
         "layout": model.settings.layout,
         "max_tokens": model.settings.max_tokens,
-        "likelihood_scale": model.settings.likelihood_scale,
+        **({"likelihood_scale": model.settings.likelihood_scale} if model.settings.layout == "likelihood" else {}),
         "precision": "bfloat16" if model.reads_bfloat16 else "float32",
         "steps": learner.finished,
         "best_epoch": learner.best_epoch,

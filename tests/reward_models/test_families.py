@@ -186,3 +186,24 @@ def test_each_layout_has_the_regularisers_that_suit_it() -> None:
         resolve(RewardModelConfig("unused", language_weight=1.0), "scalar")
     with pytest.raises(InputError, match="learning_rate: expected a number above 0, found 0"):
         resolve(RewardModelConfig("unused", learning_rate=0.0), "scalar")
+
+
+@pytest.mark.parametrize(("family", "layout"), [("t5", "likelihood"), ("llama", "scalar")])
+def test_every_row_is_read_once_and_batches_are_of_like_length(
+    family: str, layout: str, base: Path, families: Path
+) -> None:
+    model = load(base, families, family, layout)
+    chance = np.random.default_rng(0)
+    prompts, completions = (["x" * length for length in chance.integers(1, 60, 256)] for _ in range(2))
+    batches = list(Scorer(model, batch=16)._batches(prompts, completions))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(256))
+
+    def padding(rows: list[np.ndarray]) -> int:
+        """Characters that are read because a longer text is in the batch."""
+        lengths = [np.array([[len(prompts[row]), len(completions[row])] for row in some]) for some in rows]
+        if family == "llama":
+            lengths = [both.sum(axis=1, keepdims=True) for both in lengths]
+        return sum(int((both.max(axis=0) - both).sum()) for both in lengths)
+
+    as_they_come = np.arange(256).reshape(16, 16)
+    assert padding(batches) < 0.4 * padding(list(as_they_come))
