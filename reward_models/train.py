@@ -275,10 +275,6 @@ def measure_pairs(model: PreferenceModel, pairs: Sequence[Preference]) -> dict[s
     return {"log_loss": float(sums[0]) / len(pairs), "accuracy": float(sums[1] / sums[2].clamp(min=1))}
 
 
-def log_loss(model: PreferenceModel, pairs: Sequence[Preference]) -> float:
-    return measure_pairs(model, pairs)["log_loss"]
-
-
 @torch.no_grad()
 def score_all(model: PreferenceModel, pairs: Sequence[Preference]) -> tuple[Tensor, Tensor]:
     """Scores (N,) of the a completions and of the b completions, those of like length read together."""

@@ -14,7 +14,13 @@ from annotation.simulated_workers import CrowdConfig, make_worker
 from reward_models.dataset import split_pairs
 from reward_models.pair_sources import read_pairs
 from rl.generate import Sample
-from rl.management.overoptimisation.annotators import choose_pairs, collect_votes, describe_votes, write_votes
+from rl.management.overoptimisation.annotators import (
+    CAMPAIGN,
+    choose_pairs,
+    collect_votes,
+    describe_votes,
+    write_votes,
+)
 from rl.management.overoptimisation.study import Annotators
 from rl.tasks.commongen_mini.judge import GoldScore
 
@@ -141,12 +147,12 @@ def test_three_different_annotators_judge_each_pair() -> None:
 
 def test_the_votes_are_an_export_that_a_reward_model_reads(tmp_path: Path) -> None:
     votes = vote({"temperature": 0.5})
-    write_votes(votes, Annotators(), tmp_path / "votes")
+    write_votes(votes, aggregate_preferences(votes), Annotators(), CAMPAIGN, tmp_path / "votes")
     assert read_comparisons(tmp_path / "votes") == votes
     source = read_pairs(tmp_path / "votes")
     assert source.preferences == aggregate_preferences(votes)
     splits = split_pairs(source.preferences)
     assert len(splits.train) + len(splits.validation) + len(splits.test) == 600
-    write_votes(votes, Annotators(), tmp_path / "again")
+    write_votes(votes, aggregate_preferences(votes), Annotators(), CAMPAIGN, tmp_path / "again")
     names = ("manifest.json", "comparisons.jsonl", "preferences.jsonl")
     assert all((tmp_path / "votes" / name).read_bytes() == (tmp_path / "again" / name).read_bytes() for name in names)

@@ -60,7 +60,7 @@ def run_bench(folder: Path, study: CeilingStudy, say: Callable[[str], None], *, 
 
 def write_outcome(shop: stages.Shop) -> Result:
     """`results.json`, `tables/models.csv`, `ceiling.svg` and `.png`, and `report.html`, last."""
-    outcome: Result = {"votes": _without_times(shop.result("votes")), "models": tabulate(shop.result("measures"))}
+    outcome: Result = {"votes": shop.numbers("votes"), "models": tabulate(shop.result("measures"))}
     write_json(shop.folder / "results.json", outcome)
     (shop.folder / "tables").mkdir(exist_ok=True)
     pd.DataFrame(outcome["models"]).to_csv(shop.folder / "tables" / "models.csv", index=False)
@@ -68,10 +68,6 @@ def write_outcome(shop: stages.Shop) -> Result:
     save_figure(figure, shop.folder, "ceiling")
     write_report(build_page(shop.experiment, outcome, figure), shop.folder / "report.html")
     return outcome
-
-
-def _without_times(result: Result) -> Result:
-    return {key: value for key, value in result.items() if key not in ("seconds", "line")}
 
 
 def tabulate(measures: Result) -> list[dict[str, Any]]:

@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 
 from analysis.intervals import paired_difference_interval
-from annotation.record_files import describe_files, open_record_files, write_export
-from annotation.records import SCHEMA_VERSION, Comparison, Preference, aggregate_preferences, read_comparisons
-from annotation.run_folders import plain, write_json
+from annotation.records import Comparison, Preference, aggregate_preferences, read_comparisons
 from reward_models.management.evaluation import evaluate_on_votes, gold_score
 from reward_models.pair_sources import read_pairs
 from reward_models.scoring import Scorer, load_scorer
@@ -21,9 +19,10 @@ from rl.management.demo.measurements import brief
 from rl.management.demo.training import SYSTEMS, resume_option, reward_model_options, unless_done
 from rl.management.demo.votes import Rows, select_incomplete_pairs, select_pairs
 from rl.management.demo.workshop import Command, Result, Workplace
-from rl.management.overoptimisation.annotators import collect_votes, describe_votes
+from rl.management.overoptimisation.annotators import collect_votes, describe_votes, write_votes
 from rl.tasks.commongen_mini.judge import load_judge
 
+CAMPAIGN = "ceiling"
 GOLD = "gold ceiling"
 # Tell these draws of completions from one another.
 FIRST, SECOND, CANDIDATES = 31, 32, 33
@@ -37,7 +36,8 @@ def hold_vote(shop: Shop) -> Result:
     if not export.exists():
         first, second = (_draw(shop, "train", purpose) for purpose in (FIRST, SECOND))
         pairs = choose_pairs(first, second, study)
-        write_votes(collect_votes(pairs, judge, study.annotators, study.seed), study, export)
+        votes = collect_votes(pairs, judge, study.annotators, study.seed)
+        write_votes(votes, split_votes(votes, study), study.annotators, CAMPAIGN, export)
     return describe_votes(read_comparisons(export), judge, study.seed)
 
 
@@ -62,17 +62,10 @@ def choose_pairs(first: Sequence[Sample], second: Sequence[Sample], study: Ceili
     return pairs
 
 
-def write_votes(votes: Sequence[Comparison], study: CeilingStudy, output: Any) -> None:
-    """The votes as an export, whose splits are the study's: so many to learn from, the others held out."""
-    preferences = [
-        replace(pair, split=_split(number, study)) for number, pair in enumerate(aggregate_preferences(votes))
-    ]
-    with write_export(output) as folder:
-        with open_record_files(folder, (Comparison, Preference), "jsonl") as files:
-            files["comparisons"].write(votes)
-            files["preferences"].write(preferences)
-        about = {"schema_version": SCHEMA_VERSION, "campaign": "ceiling", "simulated": plain(study.annotators)}
-        write_json(folder / "manifest.json", about | {"files": describe_files(files)})
+def split_votes(votes: Sequence[Comparison], study: CeilingStudy) -> list[Preference]:
+    """What the votes add up to, in the study's splits: so many pairs to learn from, the others held out."""
+    preferences = aggregate_preferences(votes)
+    return [replace(pair, split=_split(number, study)) for number, pair in enumerate(preferences)]
 
 
 def _split(number: int, study: CeilingStudy) -> str:

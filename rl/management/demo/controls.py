@@ -44,8 +44,7 @@ def run_controls(folder: Path, experiment: Experiment, say: Callable[[str], None
 
 def _once(shop: Workshop, stage: str, work: Callable[[Workshop], Result]) -> Result:
     shop.run_stage(f"control-{stage}", f"Control: {stage.replace('-', ' ')}", work)
-    result = shop.result(f"control-{stage}")
-    return {key: value for key, value in result.items() if key not in ("seconds", "line")}
+    return shop.numbers(f"control-{stage}")
 
 
 def _shuffled_model(number: int) -> str:

@@ -47,6 +47,10 @@ class Workplace(Generic[Decided]):
         content: Result = json.loads(self.result_file(stage).read_text(encoding="utf-8"))
         return content
 
+    def numbers(self, stage: str) -> Result:
+        """What a finished stage found: its result without its time and the line that was shown."""
+        return {key: value for key, value in self.result(stage).items() if key not in ("seconds", "line")}
+
     def run_stage(self, stage: str, title: str, work: Callable[["Workplace[Decided]"], Result]) -> None:
         """Do a stage, or skip it if its result is there: so an interrupted study goes on where it stopped."""
         if self.result_file(stage).exists():

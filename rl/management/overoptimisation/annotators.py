@@ -39,7 +39,8 @@ def hold_vote(shop: Workplace[Overoptimisation]) -> Result:
     judge = load_judge(shop.folder / "task")
     if not export.exists():
         pairs = choose_pairs(draw_for_pairs(shop), study.annotators.pairs)
-        write_votes(collect_votes(pairs, judge, study.annotators, study.seed), study.annotators, export)
+        votes = collect_votes(pairs, judge, study.annotators, study.seed)
+        write_votes(votes, aggregate_preferences(votes), study.annotators, CAMPAIGN, export)
     return describe_votes(read_comparisons(export), judge, study.seed)
 
 
@@ -106,13 +107,19 @@ def cast_vote(pair: Row, worker: SimulatedWorker, judge: Judge, annotators: Anno
     )
 
 
-def write_votes(votes: Sequence[Comparison], annotators: Annotators, output: Path) -> None:
+def write_votes(
+    votes: Sequence[Comparison],
+    preferences: Sequence[Preference],
+    annotators: Annotators,
+    campaign: str,
+    output: Path,
+) -> None:
     """The votes and the preferences that they add up to, as `export_judgments` would have written them."""
     with write_export(output) as folder:
         with open_record_files(folder, (Comparison, Preference), "jsonl") as files:
             files["comparisons"].write(votes)
-            files["preferences"].write(aggregate_preferences(votes))
-        about = {"schema_version": SCHEMA_VERSION, "campaign": CAMPAIGN, "simulated": plain(annotators)}
+            files["preferences"].write(preferences)
+        about = {"schema_version": SCHEMA_VERSION, "campaign": campaign, "simulated": plain(annotators)}
         write_json(folder / "manifest.json", about | {"files": describe_files(files)})
 
 

@@ -25,7 +25,7 @@ Row = dict[str, Any]
 def gather_outcome(shop: Workplace[Overoptimisation]) -> Result:
     """Everything that results.json holds: no times, so that the same study writes the same bytes."""
     candidates = load_candidates(shop)
-    stages = {name: _without_times(shop.result(name)) for name in STAGES_QUOTED}
+    stages = {name: shop.numbers(name) for name in STAGES_QUOTED}
     gains = {arm: measure_arm(shop, candidates, arm) for arm in _arms(shop)}
     curves = stages["best-of-n"].pop("curves")
     tuned = {
@@ -41,10 +41,6 @@ def gather_outcome(shop: Workplace[Overoptimisation]) -> Result:
         "fits": [*fit_best_of_n(curves), *fit_nlpo(gains)],
         "gains_over_the_single_model": compare_at_the_end(shop, candidates, gains),
     }
-
-
-def _without_times(result: Result) -> Result:
-    return {key: value for key, value in result.items() if key not in ("line", "seconds")}
 
 
 def _arms(shop: Workplace[Overoptimisation]) -> list[Arm]:
