@@ -217,6 +217,7 @@ def test_wandb_gets_the_same_rows_offline(tmp_path: Path, monkeypatch: pytest.Mo
     config = TrackingConfig(tensorboard=False, wandb_project="prefloop")
     with open_trackers(config, tmp_path, "a-run", SETTINGS, 0) as trackers:
         log_iterations(trackers, range(1, 4))
+    wandb.teardown()  # waits, as the end of a process does, until W&B's own process has closed its files
     first_id = json.loads((tmp_path / WANDB_RUN).read_text())["id"]
     (path,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
     (run,) = (record.run for record in wandb_records(path) if record.WhichOneof("record_type") == "run")
