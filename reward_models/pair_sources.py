@@ -8,17 +8,8 @@ from typing import Any
 
 from annotation.errors import InputError
 from annotation.near_duplicates import PromptClusters, cluster_prompts
-from annotation.records import (
-    SPLITS,
-    Comparison,
-    Preference,
-    count_preference,
-    holds_records,
-    read_comparisons,
-    read_manifest,
-    read_preferences,
-    split_of_prompt,
-)
+from annotation.record_readers import holds_records, read_comparisons, read_manifest, read_preferences
+from annotation.records import SPLITS, Comparison, Preference, count_preference, split_of_prompt
 from reward_models.pair_layouts import VotedPair, recognise_layout
 
 FILES = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}

@@ -10,7 +10,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from annotation.errors import InputError
 from annotation.near_duplicates import cluster_prompts
-from annotation.records import read_preferences, split_of_prompt
+from annotation.record_readers import read_preferences
+from annotation.records import split_of_prompt
 from rl.sequences import (
     Example,
     encode_prompt_texts,

@@ -8,7 +8,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("annotation", "analysis", "reward_models", "rl")
 SHARED = {
-    "annotation.records", "annotation.near_duplicates", "annotation.rankings", "annotation.ranked_pairs",
+    "annotation.records", "annotation.record_readers", "annotation.near_duplicates", "annotation.rankings",
+    "annotation.ranked_pairs",
     "annotation.errors", "annotation.configuration", "annotation.run_folders",
 }  # fmt: skip
 # How any model is trained; they know nothing of RL, and reward models are trained so too.

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from annotation.records import Preference, read_manifest
+from annotation.record_readers import read_manifest
+from annotation.records import Preference
 from annotation.run_folders import RunFolder
 from reward_models.config import RewardModelConfig
 from reward_models.dataset import PairSplits

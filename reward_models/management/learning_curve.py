@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from annotation.errors import InputError
-from annotation.records import read_manifest
+from annotation.record_readers import read_manifest
 from reward_models.config import RewardModelConfig
 from reward_models.management.conclusion import NO_MAJORITY, TrainingData, expect_room
 from reward_models.management.evaluation import gold_score

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from annotation.records import Comparison, Preference, holds_records, read_comparisons
+from annotation.record_readers import holds_records, read_comparisons
+from annotation.records import Comparison, Preference
 from reward_models.baselines import score_length, score_overlap
 from reward_models.management.evaluation import Score, gold_score
 from reward_models.management.evaluation_details import MODEL, evaluate_in_detail

@@ -11,7 +11,7 @@ from django.test import Client
 from annotation.comments import MOST_SHOWN
 from annotation.exports import export_judgments, pseudonym
 from annotation.models import Assignment, Campaign, Comment, Judgment, Worker
-from annotation.records import read_comments, read_manifest
+from annotation.record_readers import read_comments, read_manifest
 from annotation.requesters import issue_ticket
 from tests.annotation.test_worker_pages import accept, arrive, open_page
 

@@ -19,7 +19,8 @@ import pytest
 
 from annotation.crowd_client import REQUESTS_PER_CONNECTION, Connection, run_crowd
 from annotation.errors import InputError
-from annotation.records import Comparison, Rating, read_comparisons, read_ratings
+from annotation.record_readers import read_comparisons, read_ratings
+from annotation.records import Comparison, Rating
 from annotation.server import running_server
 from annotation.simulated_workers import CrowdConfig
 from tests.annotation.conftest import likert_rows, pairwise_rows

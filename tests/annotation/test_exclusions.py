@@ -13,7 +13,7 @@ from annotation.assignments import Answer, claim, submit
 from annotation.models import Assignment, Campaign, Judgment, Worker
 from annotation.pseudonyms import pseudonym
 from annotation.queries import count_earnings, measure_progress
-from annotation.records import read_comparisons, read_manifest, read_preferences
+from annotation.record_readers import read_comparisons, read_manifest, read_preferences
 from annotation.requesters import issue_ticket
 
 MakeCampaign = Callable[..., Campaign]

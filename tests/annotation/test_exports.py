@@ -15,7 +15,8 @@ from annotation.errors import InputError
 from annotation.exports import export_judgments, pseudonym
 from annotation.models import Assignment, Campaign, Item, Worker
 from annotation.record_files import FORMATS
-from annotation.records import read_comparisons, read_manifest, read_preferences, read_ratings, split_of_prompt, to_dict
+from annotation.record_readers import read_comparisons, read_manifest, read_preferences, read_ratings
+from annotation.records import split_of_prompt, to_dict
 
 MakeCampaign = Callable[..., Campaign]
 CHOICES = {"ada": "a", "bea": "b", "cleo": "tie"}

@@ -13,7 +13,7 @@ import yaml
 from django.core.management import call_command
 
 from annotation.batch_rows import read_time
-from annotation.records import read_comparisons, read_manifest, read_preferences, read_ratings
+from annotation.record_readers import read_comparisons, read_manifest, read_preferences, read_ratings
 from tests.annotation.test_commands import fails_with
 
 REAL = Path(os.environ.get("PREFLOOP_DATA", Path(__file__).parents[3] / "shared" / "data")) / "scratchplot"

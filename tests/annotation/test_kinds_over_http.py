@@ -9,12 +9,7 @@ import pytest
 
 from annotation.crowd_client import run_crowd
 from annotation.ranked_pairs import comparisons_of_ranking
-from annotation.records import (
-    read_comparisons,
-    read_manifest,
-    read_preferences,
-    read_rankings,
-)
+from annotation.record_readers import read_comparisons, read_manifest, read_preferences, read_rankings
 from annotation.server import running_server
 from annotation.simulated_workers import CrowdConfig
 from tests.annotation.conftest import ROWS, TASKS, run_python

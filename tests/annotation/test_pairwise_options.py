@@ -13,7 +13,7 @@ from annotation.campaigns import KOREAN_STRENGTH_LABELS, STRENGTH_LABELS, adapt_
 from annotation.errors import InputError
 from annotation.exports import export_judgments
 from annotation.models import Assignment, Campaign, Judgment
-from annotation.records import read_comparisons, read_manifest, read_preferences
+from annotation.record_readers import read_comparisons, read_manifest, read_preferences
 from annotation.task_templates import load_template
 from tests.annotation.test_commands import CONFIG, ROW, Create, create, fails_with
 from tests.annotation.test_worker_pages import accept, arrive, open_page

@@ -22,7 +22,7 @@ from annotation.assignments import Answer, claim, submit
 from annotation.models import Assignment, Campaign, Judgment, Worker
 from annotation.pseudonyms import pseudonym
 from annotation.quality import measure_quality, recent_quality
-from annotation.records import read_comparisons, read_ratings
+from annotation.record_readers import read_comparisons, read_ratings
 from annotation.requesters import issue_ticket
 from tests.annotation.conftest import run_python
 

@@ -15,6 +15,7 @@ from pyarrow import parquet
 from annotation import record_files
 from annotation.errors import InputError
 from annotation.record_files import FORMATS, describe_files, open_record_files
+from annotation.record_readers import read_comparisons, read_manifest, read_preferences, read_ratings
 from annotation.records import (
     CHOICES,
     KINDS,
@@ -23,10 +24,6 @@ from annotation.records import (
     Rating,
     aggregate_preferences,
     from_dict,
-    read_comparisons,
-    read_manifest,
-    read_preferences,
-    read_ratings,
     split_of_prompt,
     to_dict,
 )

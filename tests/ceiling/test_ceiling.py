@@ -10,7 +10,8 @@ from django.core.management import CommandError, call_command
 
 from annotation.configuration import load_config
 from annotation.errors import InputError
-from annotation.records import normalise_prompt, read_preferences
+from annotation.record_readers import read_preferences
+from annotation.records import normalise_prompt
 from rl.generate import Sample
 from rl.management.ceiling.bench import tabulate
 from rl.management.ceiling.stages import GOLD, choose_pairs

@@ -9,7 +9,7 @@ import yaml
 
 from annotation.configuration import load_config
 from annotation.errors import InputError
-from annotation.records import read_preferences
+from annotation.record_readers import read_preferences
 from reward_models.dataset import shuffle_votes
 from rl.management.demo.controls import judge_aucs, judge_gold_of_policies, judge_negative_world
 from rl.management.demo.experiment import EXPERIMENT_FILE, Experiment

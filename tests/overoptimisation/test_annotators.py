@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from annotation.errors import InputError
-from annotation.records import Comparison, aggregate_preferences, read_comparisons
+from annotation.record_readers import read_comparisons
+from annotation.records import Comparison, aggregate_preferences
 from annotation.simulated_workers import CrowdConfig, make_worker
 from reward_models.dataset import split_pairs
 from reward_models.pair_sources import read_pairs

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from django.core.management import call_command
 
-from annotation.records import SCHEMA_VERSION, read_comparisons, to_dict
+from annotation.record_readers import read_comparisons
+from annotation.records import SCHEMA_VERSION, to_dict
 from reward_models.baselines import score_length, score_overlap
 from reward_models.checkpoints import load_base_model, save_model
 from reward_models.management.evaluation_details import compare_lengths, compare_with_workers, evaluate_in_detail

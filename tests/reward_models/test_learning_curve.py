@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 import reward_models.management.learning_curve_trainings as trainings
 from analysis.pair_scores import SCORES
 from annotation.errors import InputError
-from annotation.records import Preference, read_comparisons, read_preferences
+from annotation.record_readers import read_comparisons, read_preferences
+from annotation.records import Preference
 from reward_models.dataset import count_votes
 from reward_models.management.evaluation import evaluate_on_votes
 from reward_models.management.evaluation_details import compare_with_workers

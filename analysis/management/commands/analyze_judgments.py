@@ -25,16 +25,8 @@ from analysis.judgments import INCLUDABLE, Options, analyze_judgments, write_ana
 from analysis.management.score_files import load_scores, load_table
 from annotation.errors import InputError
 from annotation.management.command import PipelineCommand
-from annotation.records import (
-    Comparison,
-    Ranking,
-    Rating,
-    holds_records,
-    read_comparisons,
-    read_manifest,
-    read_rankings,
-    read_ratings,
-)
+from annotation.record_readers import holds_records, read_comparisons, read_manifest, read_rankings, read_ratings
+from annotation.records import Comparison, Ranking, Rating
 from annotation.run_folders import open_run
 
 NO_COLUMN = "none"

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from analysis.intervals import paired_difference_interval
-from annotation.records import Comparison, Preference, aggregate_preferences, read_comparisons
+from annotation.record_readers import read_comparisons
+from annotation.records import Comparison, Preference, aggregate_preferences
 from reward_models.management.evaluation import evaluate_on_votes, gold_score
 from reward_models.pair_sources import read_pairs
 from reward_models.scoring import Scorer, load_scorer

@@ -9,7 +9,8 @@ import numpy as np
 
 from analysis.intervals import mean_interval
 from analysis.pair_scores import roc_auc
-from annotation.records import Preference, read_preferences
+from annotation.record_readers import read_preferences
+from annotation.records import Preference
 from annotation.run_folders import write_json
 from reward_models.dataset import shuffle_votes
 from reward_models.management.evaluation import tabulate_scores

@@ -23,7 +23,7 @@ from analysis.report import (
     write_report,
 )
 from analysis.results import Estimate, format_interval, format_number, format_p
-from annotation.records import read_ratings
+from annotation.record_readers import read_ratings
 from rl.management.demo import figures
 from rl.management.demo.completions import completions_of, judge_samples
 from rl.management.demo.controls_section import describe_controls

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import expit
 
 from analysis.intervals import paired_difference_interval
-from annotation.records import read_comparisons, read_preferences, read_ratings
+from annotation.record_readers import read_comparisons, read_preferences, read_ratings
 from reward_models.management.evaluation import evaluate_on_votes, gold_score
 from reward_models.scoring import Scorer, load_scorer
 from rl.generate import Sample

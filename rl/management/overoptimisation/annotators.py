@@ -12,7 +12,8 @@ import numpy as np
 
 from annotation.errors import InputError
 from annotation.record_files import describe_files, open_record_files, write_export
-from annotation.records import SCHEMA_VERSION, Comparison, Preference, aggregate_preferences, read_comparisons
+from annotation.record_readers import read_comparisons
+from annotation.records import SCHEMA_VERSION, Comparison, Preference, aggregate_preferences
 from annotation.run_folders import plain, write_json
 from annotation.simulated_workers import GoldScore, SimulatedWorker, choose, make_worker
 from rl.generate import Sample, read_samples

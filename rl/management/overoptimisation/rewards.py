@@ -7,7 +7,7 @@ from pathlib import Path
 from scipy.special import expit
 
 from analysis.resampling import Floats
-from annotation.records import read_preferences
+from annotation.record_readers import read_preferences
 from reward_models.ensembles import CalibratedScorer, Combination, Ensemble
 from reward_models.management.evaluation import evaluate_on_votes, gold_score
 from reward_models.scoring import load_scorer
