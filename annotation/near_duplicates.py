@@ -22,6 +22,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tqdm import tqdm
+
 TEMPLATE_PROMPTS = 10  # a word that no more prompts than these have tells them apart, however few there are
 TEMPLATE_PART = 10  # one prompt in so many
 # These write no space between words, so each of their characters stands for a word.
@@ -153,7 +155,8 @@ def _join_similar(word_sets: Sequence[_WordSet], clusters: _Clusters) -> None:
     n - ⌊4n/5⌋ of either, and no set of ⌊4n/5⌋ words or fewer can resemble it.
     """
     holders: dict[tuple[int, int], list[int]] = defaultdict(list)  # sets by one of their first words and their size
-    for number in sorted(range(len(word_sets)), key=lambda number: word_sets[number].telling):
+    by_size = sorted(range(len(word_sets)), key=lambda number: word_sets[number].telling)
+    for number in tqdm(by_size, "near-duplicates", unit="prompt", delay=2, disable=None, leave=False):
         one = word_sets[number]
         size, too_small = one.telling, 4 * one.telling // 5
         first = one.words[: size - too_small]

@@ -61,7 +61,11 @@ class Ensemble:
         return 1.0
 
     def __call__(self, prompts: Sequence[str], completions: Sequence[str], records: Sequence[Any] = ()) -> Floats:
-        return combine_scores(self.score_members(prompts, completions, records), self.combine, self.penalty)
+        return self.combine_members(self.score_members(prompts, completions, records))
+
+    def combine_members(self, scores: Floats) -> Floats:
+        """(K, B) as `score_members` gives them → (B,)."""
+        return combine_scores(scores, self.combine, self.penalty)
 
     def score_members(self, prompts: Sequence[str], completions: Sequence[str], records: Sequence[Any] = ()) -> Floats:
         """(s − mean)/temperature of each member: (K, B) for K members and B completions."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from reward_models.checkpoints import load_model
 from reward_models.model import PreferenceModel
@@ -23,6 +24,7 @@ class Scorer:
 
     model: PreferenceModel
     batch: int = 256
+    show_progress: bool = False
 
     @property
     def mean(self) -> float:
@@ -36,7 +38,8 @@ class Scorer:
     def __call__(self, prompts: Sequence[str], completions: Sequence[str], records: Sequence[Any] = ()) -> np.ndarray:
         """Scores in nats, one for each completion; `records` are accepted as every reward takes them, and not used."""
         scores = np.zeros(len(completions))
-        for rows in self._batches(prompts, completions):
+        batches = list(self._batches(prompts, completions))
+        for rows in tqdm(batches, "scores", unit="batch", disable=not self.show_progress):
             read = self.model([prompts[row] for row in rows], [completions[row] for row in rows])
             scores[rows] = read.cpu().numpy()
         return scores
@@ -67,11 +70,12 @@ class Scorer:
         return max(1, min(self.batch, WHOLE_VOCABULARY // (longest * vocabulary)))
 
 
-def load_scorer(folder: Path) -> Scorer:
+def load_scorer(folder: Path, *, show_progress: bool = False) -> Scorer:
     """The scorer of the model in `folder`, or in `folder/model` if that is a run of train_reward_model.
 
     Reads in bfloat16 where the device has it.
     """
     model = load_model(folder / "model" if (folder / "model").is_dir() else folder)
     model.reads_bfloat16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    return Scorer(model.eval().to("cuda" if torch.cuda.is_available() else "cpu"))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Scorer(model.eval().to(device), show_progress=show_progress)

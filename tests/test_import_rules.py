@@ -14,7 +14,7 @@ SHARED = {
 }  # fmt: skip
 # How any model is trained; they know nothing of RL, and reward models are trained so too.
 TRAINING = {"rl.fitting", "rl.logbook", "rl.processes", "rl.trackers"}
-STANDARD_ENOUGH = {"yaml", "pyarrow"}  # beside the standard library, in the shared modules
+STANDARD_ENOUGH = {"yaml", "pyarrow", "tqdm"}  # beside the standard library, in the shared modules
 JUDGE = "rl.tasks.commongen_mini.judge"
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 

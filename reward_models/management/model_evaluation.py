@@ -1,6 +1,6 @@
 """A reward model's evaluation on one split of a source of pairs, and its files. For the command and for training."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,15 @@ class Evaluation:
         return {"pairs": results["pairs"], **results["scorers"][MODEL], "workers": results["workers"]}
 
 
-def name_scorers(model: Score, world: Path | None = None) -> dict[str, Score]:
-    """The model and what it is held against. world: of commongen-mini, for its gold judge."""
+def name_scorers(
+    model: Score, world: Path | None = None, members: Mapping[str, Score] | None = None
+) -> dict[str, Score]:
+    """The model and what it is held against. world: of commongen-mini, for its gold judge; members: of an ensemble."""
     scorers: dict[str, Score] = {
         MODEL: model,
         "longer is better": score_length,
         "words of the prompt": score_overlap,
+        **{f"{name} alone": member for name, member in (members or {}).items()},
     }
     return scorers | ({"gold": gold_score(world)} if world else {})
 

@@ -10,15 +10,21 @@ from annotation.records import SPLITS
 from annotation.run_folders import open_run
 from reward_models.management.evaluation import evaluate_on_votes
 from reward_models.management.model_evaluation import evaluate_in_folder, name_scorers, read_votes
+from reward_models.management.scorers import (
+    add_model_options,
+    combine_members,
+    load_members,
+    name_together,
+    named_models,
+)
 from reward_models.pair_sources import PAIRS_HELP, read_pairs
-from reward_models.scoring import load_scorer
 
 
 class Command(PipelineCommand):
     help = "Pair accuracy, pooled AUC, log loss and calibration on votes, with intervals."
 
     def add_options(self, parser: ArgumentParser) -> None:
-        parser.add_argument("model", type=Path, help="a folder that train_reward_model wrote")
+        add_model_options(parser)
         parser.add_argument("pairs", help=PAIRS_HELP)
         parser.add_argument("--split", choices=SPLITS, default="test")
         parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
@@ -32,13 +38,16 @@ class Command(PipelineCommand):
         pairs = [pair for pair in source.preferences if pair.split == split]
         if not pairs:
             raise InputError(f"{options['pairs']} has no pair in the {split} split.")
-        scorers = name_scorers(load_scorer(options["model"]), options["world"])
+        models = named_models(options)
+        members = load_members(options)
+        alone = dict(zip(map(str, models), members, strict=True)) if len(members) > 1 else {}
+        scorers = name_scorers(combine_members(members, options), options["world"], alone)
         if output is None:
             return evaluate_on_votes(pairs, scorers, seed)
-        inputs = [path for path in (options["model"], Path(options["pairs"])) if path.exists()]
-        recorded = {name: options[name] for name in ("pairs", "split", "seed")}
+        inputs = [path for path in (*models, Path(options["pairs"])) if path.exists()]
+        recorded = {name: options[name] for name in ("pairs", "split", "seed", "combine", "penalty")}
         with open_run(output, config=recorded, inputs=inputs, seed=seed) as folder:
-            votes, name = read_votes(Path(options["pairs"])), options["model"].name
+            votes, name = read_votes(Path(options["pairs"])), name_together(models, options)
             evaluation = evaluate_in_folder(
                 scorers, source.preferences, votes, folder.path, name=name, split=split, seed=seed
             )

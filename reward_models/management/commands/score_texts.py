@@ -1,54 +1,81 @@
-"""`manage.py score_texts MODEL FILE --output FILE`: a reward model's scores of completions."""
+"""`manage.py score_texts MODEL FILE --output FILE`: a reward model's scores of completions, or those of several."""
 
 import json
 from argparse import ArgumentParser
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from annotation.errors import InputError
 from annotation.management.command import PipelineCommand
-from reward_models.scoring import load_scorer
+from annotation.table_files import Row, RowProblem, problems_of_text, read_rows, refuse
+from reward_models.ensembles import Ensemble
+from reward_models.management.scorers import add_model_options, combine_members, load_members
+from reward_models.scoring import Scorer
+
+Columns = dict[str, list[Any]]
 
 
 class Command(PipelineCommand):
-    help = "Score prompts and completions in a JSON lines file; each row gets a `score`."
+    help = "Score the prompts and completions of a file's rows: each row gets a `score`, by several models each's too."
 
     def add_options(self, parser: ArgumentParser) -> None:
-        parser.add_argument("model", type=Path, help="a folder that train_reward_model wrote")
-        parser.add_argument("file", type=Path, help="JSON lines with prompt and completion")
-        parser.add_argument("--output", type=Path, required=True)
+        add_model_options(parser)
+        parser.add_argument("file", type=Path, help="rows with prompt and completion: JSON lines, CSV or Parquet")
+        parser.add_argument("--output", type=Path, required=True, help="JSON lines, the rows with their scores")
 
     def run(self, options: dict[str, Any]) -> dict[str, Any]:
         output = options["output"]
         if output.exists():
             raise InputError(f"{output} exists already; name another --output or remove it first.")
         rows = read_texts(options["file"])
-        scorer = load_scorer(options["model"])
         texts = [row["prompt"] for row in rows], [row["completion"] for row in rows]
-        scores = scorer(*texts)
-        lines = [
-            json.dumps(row | {"score": float(score)}, ensure_ascii=False)
-            for row, score in zip(rows, scores, strict=True)
-        ]
-        output.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        prompts_cut = scorer.model.count_cut(*texts)
-        return {"rows": len(rows), "prompts_cut": prompts_cut, "mean_score": float(scores.mean()), "output": output}
+        members = load_members(options, show_progress=True)
+        columns = score_columns(combine_members(members, options), *texts)
+        write_scored(rows, columns, output)
+        prompts_cut = max(member.model.count_cut(*texts) for member in members)
+        return {"rows": len(rows), "prompts_cut": prompts_cut, "mean_score": mean(columns["score"]), "output": output}
 
 
-def read_texts(path: Path) -> list[dict[str, Any]]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected JSON lines with prompt and completion.") from None
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path}, line {number}: not valid JSON ({error.msg}).") from None
-        if not isinstance(row, dict) or not {"prompt", "completion"} <= row.keys():
-            raise InputError(f"{path}, line {number}: expected an object with the keys prompt and completion.")
-        rows.append(row)
+def read_texts(path: Path) -> list[Row]:
+    """The rows, each with a text as prompt and completion, which may be empty. InputError names the bad rows."""
+    rows, problems = [], []
+    for place, row in read_rows(path):
+        found = [row] if isinstance(row, RowProblem) else _problems(place, row)
+        problems += found
+        if isinstance(row, dict):
+            rows.append(row)
+    if problems:
+        raise refuse(path, problems, "mend these first")
     if not rows:
-        raise InputError(f"{path} is empty; expected JSON lines with prompt and completion.")
+        raise InputError(f"{path} is empty; expected rows with prompt and completion.")
     return rows
+
+
+def score_columns(scorer: Scorer | Ensemble, prompts: list[str], completions: list[str]) -> Columns:
+    if isinstance(scorer, Scorer):
+        return {"score": scorer(prompts, completions).tolist()}
+    of_members = scorer.score_members(prompts, completions)
+    return {"score": scorer.combine_members(of_members).tolist(), "member_scores": of_members.T.tolist()}
+
+
+def _problems(place: str, row: Row) -> list[RowProblem]:
+    return [
+        RowProblem(place, column, problem)
+        for column in ("prompt", "completion")
+        for problem in problems_of_text(row.get(column), may_be_empty=True)
+    ]
+
+
+def write_scored(rows: list[Row], columns: Columns, output: Path) -> None:
+    """Each row with its entry of every column; the file appears whole or not at all."""
+    partial = output.with_name(output.name + ".partial")
+    try:
+        with partial.open("w", encoding="utf-8") as stream:
+            for row, *entries in zip(rows, *columns.values(), strict=True):
+                scored = row | dict(zip(columns, entries, strict=True))
+                stream.write(json.dumps(scored, ensure_ascii=False, default=str) + "\n")
+        partial.rename(output)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
