@@ -52,7 +52,11 @@ def apply_override(content: dict[str, Any], override: str) -> None:
         if not isinstance(inner, dict):
             raise InputError(f"--set {override!r}: {parent!r} holds a value, not a group of keys.")
         content = inner
-    content[leaf] = yaml.safe_load(value)
+    try:
+        content[leaf] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"--set {override!r}: the value is not valid YAML: {reason}.") from None
 
 
 def build_config(schema: type[Schema], content: Mapping[str, Any], source: str) -> Schema:
@@ -61,7 +65,7 @@ def build_config(schema: type[Schema], content: Mapping[str, Any], source: str) 
     fields = {field.name: field for field in dataclasses.fields(schema)}  # type: ignore[arg-type]
     for key in content:
         if key not in fields:
-            raise InputError(f"{source}: unknown key {key!r}{_suggestion(str(key), fields)}.")
+            raise InputError(f"{source}: unknown key {key!r}; {_suggestion(str(key), fields)}")
     values = {key: _convert(hints[key], value, f"{source}: {key}") for key, value in content.items()}
     for name, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
@@ -72,7 +76,7 @@ def build_config(schema: type[Schema], content: Mapping[str, Any], source: str) 
 
 def _suggestion(key: str, fields: Mapping[str, Any]) -> str:
     nearest = difflib.get_close_matches(key, fields, n=1, cutoff=0.5)
-    return f"; did you mean {nearest[0]!r}?" if nearest else f"; valid keys are {', '.join(fields)}"
+    return f"did you mean {nearest[0]!r}?" if nearest else f"valid keys are {', '.join(fields)}."
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
@@ -124,4 +128,5 @@ def _convert_scalar(hint: Any, value: Any, where: str) -> Any:
 
 
 def _name(hint: Any) -> str:
-    return {int: "a whole number", float: "a number", str: "text", bool: "true or false"}.get(hint, str(hint))
+    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path"}
+    return names.get(hint, str(hint))

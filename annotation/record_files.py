@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from annotation.errors import InputError
 from annotation.records import FILE_STEMS, Comment, Comparison, Preference, Ranking, Rating, to_dict
+from annotation.text_files import expect_new_file, make_folder
 
 FORMATS = ("jsonl", "parquet", "csv")
 ROW_GROUP = 10_000  # rows of a Parquet file that are held back before they are written
@@ -141,12 +141,11 @@ _FILES: dict[str, type[RecordFile]] = {"jsonl": JsonLines, "parquet": Parquet, "
 @contextlib.contextmanager
 def write_export(output: Path) -> Iterator[Path]:
     """The folder to write to; it becomes `output` when the block ends without an exception, and else is gone."""
-    if output.exists():
-        raise InputError(f"{output} exists already; name another --output or remove it first.")
+    expect_new_file(output)
     partial = output.with_name(output.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        partial.mkdir(parents=True)
+        make_folder(partial)
         yield partial
         partial.rename(output)
     except BaseException:

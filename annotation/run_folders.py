@@ -30,6 +30,7 @@ from typing import Any
 import yaml
 
 from annotation.errors import InputError
+from annotation.text_files import expect_new_file, make_folder
 
 RECORDED_PACKAGES = ("accelerate", "datasets", "Django", "numpy", "pandas", "scipy", "torch", "transformers")
 
@@ -66,7 +67,8 @@ def open_run(
     A `resumable` run that stops early keeps its partial folder, and `resume` continues in it; any other
     leaves nothing behind. InputError if `output` exists, or if there is a partial run and no `resume`.
     """
-    partial = _prepare_partial_folder(output, resumable=resumable, resume=resume)
+    expect_no_run(output, resumable=resumable, resume=resume)
+    partial = _prepare_partial_folder(output, resumable=resumable)
     started = time.monotonic()
     try:
         (partial / "config.yaml").write_text(yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True))
@@ -81,15 +83,26 @@ def open_run(
         raise
 
 
-def _prepare_partial_folder(output: Path, *, resumable: bool, resume: bool) -> Path:
-    partial = output.with_name(output.name + ".partial")
-    if output.exists():
-        raise InputError(f"{output} exists already; name another --output or remove it first.")
+def expect_no_run(output: Path, *, resumable: bool = False, resume: bool = False) -> None:
+    """InputError where `open_run` would refuse: to be asked before anything slow, such as loading a model."""
+    partial = partial_folder(output)
+    expect_new_file(output)
+    if partial.exists() and not partial.is_dir():
+        raise InputError(f"{partial} is a file; expected nothing there, or an interrupted run.")
     if partial.exists() and resumable and not resume:
         raise InputError(f"{partial} holds an interrupted run; pass --resume to continue it, or remove it.")
+
+
+def partial_folder(output: Path) -> Path:
+    """Where a run that will be `output` lies until it has finished."""
+    return output.with_name(output.name + ".partial")
+
+
+def _prepare_partial_folder(output: Path, *, resumable: bool) -> Path:
+    partial = partial_folder(output)
     if partial.exists() and not resumable:
         shutil.rmtree(partial)
-    partial.mkdir(parents=True, exist_ok=True)
+    make_folder(partial)
     return partial
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings
 
 from annotation.errors import InputError
+from annotation.text_files import write_whole
 
 MOST_TEXT = 200_000  # characters of one text, about 100 printed pages
 MOST_ROW = 10_000_000  # characters of a line of JSON, or of a cell
@@ -75,20 +76,14 @@ def write_report(problems: Iterable[RowProblem], path: Path) -> None:
     """A CSV of every problem: line, field, reason. It appears whole or not at all."""
     if path.exists():
         raise InputError(f"{path} exists already; name another --report or remove it first.")
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(("line", "field", "reason"))
-            writer.writerows((row.place.split()[-1], row.field, row.reason) for row in problems)
-        partial.rename(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    with write_whole(path, newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("line", "field", "reason"))
+        writer.writerows((row.place.split()[-1], row.field, row.reason) for row in problems)
 
 
 def _read_jsonl(path: Path) -> Iterator[tuple[str, Row | RowProblem]]:
-    with path.open(encoding="utf-8") as stream:
+    with path.open(encoding="utf-8-sig") as stream:
         number = 0
         while line := stream.readline(MOST_ROW + 1):
             number += 1

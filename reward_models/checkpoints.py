@@ -1,6 +1,7 @@
 """Preference models on disk: plain `save_pretrained` folders with the tokenizer, and how the score is read."""
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from annotation.configuration import build_config
 from annotation.errors import InputError
 from reward_models.layouts import Family, Layout, ScoreSettings, choose_layout, family_of
 from reward_models.model import PreferenceModel
@@ -65,6 +67,13 @@ def _assemble(path: str, config: Any, family: Family, settings: ScoreSettings, *
 
 
 def _load_config(path: str) -> Any:
+    folder = Path(path)
+    if not folder.is_dir() and path.startswith((".", "/", "~")):  # no hub has such names
+        raise InputError(f"{path}: no such folder; expected one that save_pretrained wrote, or a name at a hub.")
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        inner = folder / "model"
+        hint = f"did you mean {inner}?" if (inner / "config.json").is_file() else "expected what save_pretrained wrote."
+        raise InputError(f"{path} holds no config.json; {hint}")
     try:
         return AutoConfig.from_pretrained(path)
     except (OSError, ValueError) as error:
@@ -120,11 +129,19 @@ def _load_network(path: str, family: Family, layout: Layout, *, is_trained: bool
 
 def _read_settings(path: Path) -> ScoreSettings:
     try:
-        settings = ScoreSettings(**json.loads(path.read_text(encoding="utf-8")))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{path.parent} holds no {SETTINGS_FILE}; expected a model of train_reward_model.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}.") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected a JSON object, found {type(content).__name__}.")
+    settings = build_config(ScoreSettings, content, source=str(path))
+    if not (math.isfinite(settings.temperature) and settings.temperature > 0 and math.isfinite(settings.mean)):
+        raise InputError(
+            f"{path}: expected a finite mean and a temperature above 0, found {settings.mean} and "
+            f"{settings.temperature}."
+        )
     return settings
 
 

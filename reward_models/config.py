@@ -67,19 +67,25 @@ def resolve(config: RewardModelConfig, layout: Layout) -> RewardModelConfig:
     centring = (0.0 if layout == "likelihood" else 0.01) if config.centring is None else config.centring
     language = LANGUAGE_WEIGHTS.get(layout, 0.0) if config.language_weight is None else config.language_weight
     config = replace(config, layout=layout, centring=centring, language_weight=language)
-    _check(config)
+    for name in ("centring", "language_weight"):
+        _expect(getattr(config, name) >= 0, config, name, "a number of at least 0")
+    if layout not in READS_LANGUAGE:
+        _expect(language == 0, config, "language_weight", f"0: layout {layout} reads no language")
     return config
 
 
-def _check(config: RewardModelConfig) -> None:
+def check_config(config: RewardModelConfig) -> None:
+    """InputError for a value that no run could use, whatever the base model turns out to be."""
     for name in ("learning_rate", "batch", "epochs", "patience", "gradient_norm", "temperature_ratio"):
         _expect(getattr(config, name) > 0, config, name, "a number above 0")
-    for name in ("microbatch", "warmup_steps", "weight_decay", "margin", "centring", "language_weight", "lora_rank"):
+    for name in ("microbatch", "warmup_steps", "weight_decay", "margin", "lora_rank"):
         _expect(getattr(config, name) >= 0, config, name, "a number of at least 0")
     _expect(config.checkpoint_every > 0, config, "checkpoint_every", "a number above 0")
+    _expect(config.max_tokens >= 0, config, "max_tokens", "a number of at least 0 (0: the model's own)")
+    _expect(0 <= config.seed < 2**32, config, "seed", "a number from 0 to 4,294,967,295")
     _expect(0 <= config.dropout < 1, config, "dropout", "a share from 0 to below 1")
-    if config.layout not in READS_LANGUAGE:
-        _expect(config.language_weight == 0, config, "language_weight", f"0: layout {config.layout} reads no language")
+    if config.margin_by == "strength" and not config.margin:
+        raise InputError("margin_by: strength says what a pair has of the margin, which is 0; expected a margin too.")
 
 
 def _expect(holds: bool, config: RewardModelConfig, name: str, expectation: str) -> None:

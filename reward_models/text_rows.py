@@ -55,7 +55,7 @@ class TextReader:
                 beginning = self.tokenizer.decode(row[:12])
                 raise InputError(
                     f"the completion {beginning!r}… has {len(row):,} tokens, which {self.room.most:,} do not hold; "
-                    "expected shorter completions, or a larger --max-tokens."
+                    "expected shorter completions, or a model that was trained with more max_tokens."
                 )
         rooms = [self.room.for_prompt(row) for row in completion_ids]
         prompt_ids = [row[-room:] for row, room in zip(self.encode(prompts), rooms, strict=True)]

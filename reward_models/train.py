@@ -18,7 +18,7 @@ from annotation.errors import InputError
 from annotation.records import Preference
 from annotation.run_folders import RunFolder, plain
 from reward_models.checkpoints import load_base_model, save_model
-from reward_models.config import RewardModelConfig, resolve
+from reward_models.config import RewardModelConfig, check_config, resolve
 from reward_models.dataset import PairSplits, cut_batches, sha256_of_pairs, vote_fraction
 from reward_models.losses import pair_loss, score_pairs
 from reward_models.low_rank import add_low_rank, merge_low_rank
@@ -86,6 +86,7 @@ class Training:
 
 
 def prepare_training(config: RewardModelConfig, splits: PairSplits) -> Training:
+    check_config(config)
     torch.manual_seed(config.seed)  # a scalar head and low-rank additions are drawn
     model = load_base_model(config.base_model, config.layout, max_tokens=config.max_tokens)
     config = resolve(config, model.settings.layout)

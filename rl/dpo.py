@@ -20,7 +20,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from annotation.errors import InputError
-from annotation.run_folders import RunFolder, open_run, plain
+from annotation.run_folders import RunFolder, expect_no_run, open_run, plain
 from rl.fitting import (
     drop_checkpoint,
     expect_positive,
@@ -151,6 +151,7 @@ def train_dpo(
     """Tune config.base_model on the preference pairs in `source`; writes the run folder `output`, with the last policy
     in `output/policy` and that of the least validation loss in `output/best`, and returns its summary."""
     check_config(config)
+    expect_no_run(output, resumable=True, resume=resume)
     device = device or available_device()
     loaded = load_pairs(source)
     policy, tokenizer = load_policy(config.base_model, device)

@@ -9,6 +9,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from annotation.errors import InputError
+from annotation.text_files import read_lines, write_whole
 from rl.rollout import DEFAULT_SAMPLER, respond_greedily, sample_responses
 from rl.sampling import Noise, Sampler, number_repeats
 from rl.tasks import Item
@@ -90,18 +91,13 @@ def _respond(
 
 def write_samples(samples: Iterable[Sample], path: Path) -> None:
     """JSON lines at `path`, which appears whole; InputError if there is a file already."""
-    if path.exists():
-        raise InputError(f"{path} exists already; name another --output or remove it first.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as stream:
+    with write_whole(path) as stream:
         stream.writelines(json.dumps(asdict(sample), ensure_ascii=False) + "\n" for sample in samples)
-    partial.rename(path)
 
 
 def read_samples(path: Path) -> list[Sample]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_lines(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected samples that generate_samples wrote.") from None
     samples = []

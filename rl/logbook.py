@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from annotation.text_files import read_lines
+
 METRICS, EVALUATIONS, SAMPLES = "metrics.jsonl", "evaluations.jsonl", "samples.jsonl"
 
 
@@ -16,7 +18,7 @@ def append_row(path: Path, row: Mapping[str, Any]) -> None:
 def read_rows(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in read_lines(path)]
 
 
 def rewind_logs(folder: Path, finished: int, counter: str = "iteration") -> list[dict[str, Any]]:
@@ -26,7 +28,7 @@ def rewind_logs(folder: Path, finished: int, counter: str = "iteration") -> list
     """
     for name in (METRICS, EVALUATIONS, SAMPLES):
         # A kill may have cut the last line off; it can only belong to a row that goes.
-        lines = (folder / name).read_text(encoding="utf-8").splitlines() if (folder / name).exists() else []
+        lines = read_lines(folder / name) if (folder / name).exists() else []
         kept = [line for line in lines if finished and line.endswith("}") and json.loads(line)[counter] <= finished]
         if lines:
             (folder / name).write_text("".join(line + "\n" for line in kept), encoding="utf-8")

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from annotation.errors import InputError
-from annotation.run_folders import RunFolder, open_run, plain
+from annotation.run_folders import RunFolder, expect_no_run, open_run, plain
 from rl.fitting import (
     drop_checkpoint,
     expect_positive,
@@ -111,6 +111,7 @@ def train_supervised(
     data: the folder that the task was read from, for the record.
     """
     check_config(config)
+    expect_no_run(output, resumable=True, resume=resume)
     expect_references(task)
     device = device or available_device()
     trainee = build_trainee(config, task, device)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from annotation.errors import InputError
+from annotation.run_folders import expect_no_run
 from rl.advantages import explained_variance
 from rl.books import open_books
 from rl.config import TrainingConfig, check_config
@@ -50,6 +51,7 @@ def train(
     write_report: called with the folder when all else in it is written.
     """
     check_config(config)
+    expect_no_run(output, resumable=True, resume=resume)
     check_tracking(config.tracking)
     check_best_by(config, task.validation)
     if reward is None:

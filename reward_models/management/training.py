@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from annotation.errors import InputError
-from annotation.run_folders import RunFolder, open_run, write_json
+from annotation.run_folders import RunFolder, expect_no_run, open_run, partial_folder, write_json
 from reward_models.config import Loss, MarginBy, Precision, RewardModelConfig
 from reward_models.dataset import NearDuplicates, shuffle_votes, split_pairs
 from reward_models.layouts import Layout
@@ -110,6 +110,7 @@ def train_in_folder(
 
     recorded: what stands in the run's configuration beside the reward model's settings.
     """
+    expect_no_run(output, resumable=True, resume=resume)
     join_processes()
     training = prepare_training(config, data.splits)  # before the folder: bad input leaves nothing behind
     expect_room(training.learner.model, data.source.preferences)
@@ -131,7 +132,7 @@ def open_run_together(
     """A resumable run folder. Of several processes the first keeps it, the others only see it."""
     if not is_main():
         wait_for_all()
-        yield RunFolder(output.with_name(output.name + ".partial"))
+        yield RunFolder(partial_folder(output))
         return
     # What comes from a hub has no path; its name stands in the configuration.
     inputs = [path for path in map(Path, (data.pairs, config.base_model)) if path.exists()]

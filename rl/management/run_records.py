@@ -10,6 +10,7 @@ from typing import Any
 from annotation.configuration import read_yaml_mapping
 from annotation.errors import InputError
 from annotation.run_folders import is_run
+from annotation.text_files import read_lines
 from rl.logbook import EVALUATIONS, METRICS, SAMPLES
 
 Row = Mapping[str, Any]
@@ -23,7 +24,7 @@ def read_summary(run: Path) -> dict[str, Any]:
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
     """The rows of a run's `metrics.jsonl`."""
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in read_lines(run / "metrics.jsonl")]
 
 
 @dataclass(frozen=True, slots=True)

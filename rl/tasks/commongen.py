@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from annotation.errors import InputError
+from annotation.text_files import read_lines
 from rl.tasks.items import Item, Task
 
 HUB_NAME = "GEM/common_gen"
@@ -70,7 +71,7 @@ def _read_scenes(path: Path) -> dict[tuple[str, ...], list[str]]:
 
 def _read_lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return read_lines(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected CommonGen's original files in this folder.") from None
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from annotation.errors import InputError
+from annotation.text_files import read_lines
 
 SPLITS = ("train", "validation", "test")
 
@@ -50,7 +51,7 @@ def write_items(items: Iterable[Item], path: Path) -> None:
 def read_items(path: Path) -> tuple[Item, ...]:
     """The items in the JSON lines file at `path`; InputError names the file and line at fault."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_lines(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected one item a line as JSON.") from None
     if not lines:

@@ -48,6 +48,7 @@ def test_nested_values_and_overrides_become_dataclasses(tmp_path: Path) -> None:
         ("name: x\ninner: {steps: many}\n", "steps: expected a whole number, found 'many'"),
         ("name: x\ninner: {steps: true}\n", "steps: expected a whole number, found True"),
         ("name: x\ninner: {learning_rate: fast}\n", "learning_rate: expected a number, found 'fast'"),
+        ("name: x\ndata: 3\n", "data: expected a path, found 3"),
         ("name: x\nmarks: 3\n", "marks: expected a list, found 3"),
         ("name: x\ninner: 3\n", "inner: expected a group of keys, found 3"),
         ("- a\n- b\n", "expected `key: value` lines"),
@@ -68,3 +69,5 @@ def test_a_missing_file_and_a_malformed_override_are_named(tmp_path: Path) -> No
         load_config(Outer, write(tmp_path, "name: x\n"), ["name"])
     with pytest.raises(InputError, match="holds a value, not a group"):
         load_config(Outer, write(tmp_path, "name: x\n"), ["name.first=3"])
+    with pytest.raises(InputError, match=r"--set 'marks=\[1': the value is not valid YAML"):
+        load_config(Outer, write(tmp_path, "name: x\n"), ["marks=[1"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from annotation.errors import InputError
-from annotation.run_folders import describe_inputs, open_run
+from annotation.run_folders import describe_inputs, expect_no_run, open_run
 
 
 @dataclass(frozen=True)
@@ -67,3 +67,33 @@ def test_inputs_name_the_run_that_made_them(tmp_path: Path) -> None:
         (run.path / "model" / "weights").write_text("w")
     rows = describe_inputs([tmp_path / "first" / "model"])
     assert [(Path(row["path"]).name, row["made_by"]) for row in rows] == [("weights", str(tmp_path / "first"))]
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_run_is_refused_before_its_work_where_it_would_be_when_it_is_opened(resume: bool, tmp_path: Path) -> None:
+    expect_no_run(tmp_path / "new", resumable=True, resume=resume)
+    (tmp_path / "done").mkdir()
+    (tmp_path / "file.partial").write_text("")
+    (tmp_path / "begun.partial").mkdir()
+    refused = {"done": "exists already", "file": "is a file; expected nothing there"}
+    if resume:
+        expect_no_run(tmp_path / "begun", resumable=True, resume=True)
+    else:
+        refused["begun"] = "pass --resume to continue it, or remove it"
+    for name, sentence in refused.items():
+        with pytest.raises(InputError, match=sentence):
+            expect_no_run(tmp_path / name, resumable=True, resume=resume)
+        with (
+            pytest.raises(InputError, match=sentence),
+            open_run(tmp_path / name, config={}, resumable=True, resume=resume),
+        ):
+            raise AssertionError("the run was opened")
+
+
+def test_a_run_below_a_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "votes.jsonl").write_text("")
+    with (
+        pytest.raises(InputError, match=r"cannot be made \(Not a directory\); expected a folder to write to"),
+        open_run(tmp_path / "votes.jsonl" / "run", config={}),
+    ):
+        raise AssertionError("the run was opened")

@@ -1,5 +1,6 @@
 """Models that cannot be used are refused in a sentence."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,14 @@ def saved(base: Path, tmp_path: Path) -> Path:
 
 
 def test_a_folder_without_a_model_or_without_its_settings_is_refused(base: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="not a model checkpoint"):
+    with pytest.raises(InputError, match=r"absent: no such folder; expected one that save_pretrained wrote"):
         load_base_model(str(tmp_path / "absent"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"empty holds no config\.json; expected what save_pretrained wrote\."):
+        load_base_model(str(tmp_path / "empty"))
+    shutil.copytree(base, tmp_path / "run" / "model")
+    with pytest.raises(InputError, match=r"run holds no config\.json; did you mean .*run/model\?"):
+        load_base_model(str(tmp_path / "run"))
     with pytest.raises(InputError, match="expected a model of train_reward_model"):
         load_model(base)
     with pytest.raises(InputError, match="expected a model of train_reward_model"):
@@ -55,11 +62,26 @@ def test_a_scalar_head_may_be_new_in_a_base_model_and_not_in_a_trained_one(famil
         load_model(tmp_path / "model")
 
 
-def test_settings_that_cannot_be_read_are_refused(saved: Path) -> None:
-    for content in ("{", '{"layout": "decoder", "colour": 1}'):
-        (saved / SETTINGS_FILE).write_text(content)
-        with pytest.raises(InputError, match=f"{SETTINGS_FILE} cannot be read"):
-            load_model(saved)
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("{", "cannot be read: Expecting"),
+        ("[1]", "expected a JSON object, found list"),
+        ('{"layout": "decoder", "colour": 1}', "unknown key 'colour'"),
+        (
+            '{"layout": "foo"}',
+            "layout: expected one of encoder, decoder, .*scalar, found 'foo'",
+        ),
+        ('{"layout": "decoder", "good": 5}', "good: expected text, found 5"),
+        ('{"layout": "decoder", "max_tokens": "x"}', "max_tokens: expected a whole number, found 'x'"),
+        ('{"layout": "decoder", "temperature": 0}', "expected a finite mean and a temperature above 0"),
+        ('{"layout": "decoder", "mean": NaN}', "expected a finite mean and a temperature above 0"),
+    ],
+)
+def test_settings_that_cannot_be_read_are_refused(content: str, sentence: str, saved: Path) -> None:
+    (saved / SETTINGS_FILE).write_text(content)
+    with pytest.raises(InputError, match=f"{SETTINGS_FILE}.*{sentence}"):
+        load_model(saved)
 
 
 def test_a_model_without_a_tokenizer_or_without_language_is_refused(base: Path, tmp_path: Path) -> None:

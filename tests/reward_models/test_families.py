@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from annotation.errors import InputError
 from annotation.records import Preference
 from annotation.run_folders import open_run
 from reward_models.checkpoints import load_base_model, load_model, save_model
-from reward_models.config import RewardModelConfig, resolve
+from reward_models.config import RewardModelConfig, check_config, resolve
 from reward_models.dataset import PairSplits
 from reward_models.losses import score_pairs
 from reward_models.model import PreferenceModel, verdict_columns_alone
@@ -184,8 +185,21 @@ def test_each_layout_has_the_regularisers_that_suit_it() -> None:
     assert resolve(config, "scalar").language_weight == 0.0
     with pytest.raises(InputError, match="language_weight: expected 0: layout scalar reads no language, found 1"):
         resolve(RewardModelConfig("unused", language_weight=1.0), "scalar")
-    with pytest.raises(InputError, match="learning_rate: expected a number above 0, found 0"):
-        resolve(RewardModelConfig("unused", learning_rate=0.0), "scalar")
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ({"learning_rate": 0.0}, "learning_rate: expected a number above 0, found 0"),
+        ({"max_tokens": -5}, "max_tokens: expected a number of at least 0"),
+        ({"seed": 2**32}, "seed: expected a number from 0 to 4,294,967,295, found 4294967296"),
+        ({"seed": -1}, "seed: expected a number from 0"),
+        ({"margin_by": "strength"}, "margin_by: strength says what a pair has of the margin, which is 0"),
+    ],
+)
+def test_a_setting_that_no_run_could_use_is_named(setting: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        check_config(RewardModelConfig("unused", **setting))
 
 
 @pytest.mark.parametrize(("family", "layout"), [("t5", "likelihood"), ("llama", "scalar")])

@@ -24,7 +24,7 @@ from analysis.judgment_tables import (
 from analysis.judgments import INCLUDABLE, Options, analyze_judgments, write_analysis
 from analysis.management.score_files import load_scores, load_table
 from annotation.errors import InputError
-from annotation.management.command import PipelineCommand
+from annotation.management.command import PipelineCommand, seed
 from annotation.record_readers import holds_records, read_comparisons, read_manifest, read_rankings, read_ratings
 from annotation.records import Comparison, Ranking, Rating
 from annotation.run_folders import open_run
@@ -50,7 +50,7 @@ class Command(PipelineCommand):
             "--gold", type=Path, help="CSV, JSON lines or Parquet: hit, item or pair, question, and the expected answer"
         )
         parser.add_argument("--output", type=Path, required=True, help="the folder to write; it must not exist")
-        parser.add_argument("--seed", type=int, default=Options().seed, help="seed of bootstrap and sign flips")
+        parser.add_argument("--seed", type=seed, default=Options().seed, help="seed of bootstrap and sign flips")
         parser.add_argument(
             "--draws", type=int, default=Options().draws, help="bootstrap draws, and most simulated studies"
         )

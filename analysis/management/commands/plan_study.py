@@ -10,7 +10,7 @@ from analysis.findings import Chapter
 from analysis.plan_findings import PlanOptions
 from analysis.study_plan import COLUMNS, plan_study, read_source, results_file, smallest_designs, write_plan
 from annotation.errors import InputError
-from annotation.management.command import PipelineCommand
+from annotation.management.command import PipelineCommand, seed
 from annotation.run_folders import open_run
 
 
@@ -38,7 +38,7 @@ class Command(PipelineCommand):
         parser.add_argument("--alpha", type=float, default=default.alpha, help="level of the test")
         parser.add_argument("--power", type=float, default=default.target, help="that is wanted")
         parser.add_argument("--simulations", type=int, default=default.simulations, help="of each design")
-        parser.add_argument("--seed", type=int, default=default.seed)
+        parser.add_argument("--seed", type=seed, default=default.seed, help="of the bootstrap")
 
     def run(self, options: dict[str, Any]) -> Mapping[str, Any]:
         chosen, output = read_options(options), options["output"]

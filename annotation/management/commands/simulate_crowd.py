@@ -9,7 +9,7 @@ from typing import Any
 from annotation.configuration import load_config
 from annotation.crowd_client import run_crowd
 from annotation.errors import InputError
-from annotation.management.command import PipelineCommand
+from annotation.management.command import PipelineCommand, seed
 from annotation.models import Campaign
 from annotation.queries import measure_progress
 from annotation.simulated_workers import CrowdConfig
@@ -25,7 +25,7 @@ class Command(PipelineCommand):
         parser.add_argument(
             "--world", type=Path, required=True, help="the folder of the commongen-mini world they know"
         )
-        parser.add_argument("--seed", type=int, default=0, help="makes the workers and all their votes")
+        parser.add_argument("--seed", type=seed, default=0, help="makes the workers and all their votes")
         parser.add_argument("--crowd", type=Path, help="YAML: temperature, side_bias_sd, lapse_rate, spammer_share ...")
         parser.add_argument("--prefix", default="simulated", help="of the workers' handles (default: %(default)s)")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from annotation.errors import InputError
-from annotation.management.command import PipelineCommand
+from annotation.management.command import PipelineCommand, seed
 from annotation.records import SPLITS
 from annotation.run_folders import open_run
 from reward_models.management.evaluation import evaluate_on_votes
@@ -26,8 +26,8 @@ class Command(PipelineCommand):
     def add_options(self, parser: ArgumentParser) -> None:
         add_model_options(parser)
         parser.add_argument("pairs", help=PAIRS_HELP)
-        parser.add_argument("--split", choices=SPLITS, default="test")
-        parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+        parser.add_argument("--split", choices=SPLITS, default="test", help="whose pairs")
+        parser.add_argument("--seed", type=seed, default=0, help="of the bootstrap")
         parser.add_argument("--output", type=Path, help="a folder for report.html, figures, tables and results.json")
         parser.add_argument("--world", type=Path, help="of commongen-mini: adds the gold judge's scores as a ceiling")
 

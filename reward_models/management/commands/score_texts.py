@@ -9,6 +9,7 @@ from typing import Any
 from annotation.errors import InputError
 from annotation.management.command import PipelineCommand
 from annotation.table_files import Row, RowProblem, problems_of_text, read_rows, refuse
+from annotation.text_files import expect_new_file, make_folder, write_whole
 from reward_models.ensembles import Ensemble
 from reward_models.management.scorers import add_model_options, combine_members, load_members
 from reward_models.scoring import Scorer
@@ -26,11 +27,11 @@ class Command(PipelineCommand):
 
     def run(self, options: dict[str, Any]) -> dict[str, Any]:
         output = options["output"]
-        if output.exists():
-            raise InputError(f"{output} exists already; name another --output or remove it first.")
+        expect_new_file(output)
         rows = read_texts(options["file"])
         texts = [row["prompt"] for row in rows], [row["completion"] for row in rows]
         members = load_members(options, show_progress=True)
+        make_folder(output.parent)  # before the scores are paid for
         columns = score_columns(combine_members(members, options), *texts)
         write_scored(rows, columns, output)
         prompts_cut = max(member.model.count_cut(*texts) for member in members)
@@ -69,13 +70,7 @@ def _problems(place: str, row: Row) -> list[RowProblem]:
 
 def write_scored(rows: list[Row], columns: Columns, output: Path) -> None:
     """Each row with its entry of every column; the file appears whole or not at all."""
-    partial = output.with_name(output.name + ".partial")
-    try:
-        with partial.open("w", encoding="utf-8") as stream:
-            for row, *entries in zip(rows, *columns.values(), strict=True):
-                scored = row | dict(zip(columns, entries, strict=True))
-                stream.write(json.dumps(scored, ensure_ascii=False, default=str) + "\n")
-        partial.rename(output)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    with write_whole(output) as stream:
+        for row, *entries in zip(rows, *columns.values(), strict=True):
+            scored = row | dict(zip(columns, entries, strict=True))
+            stream.write(json.dumps(scored, ensure_ascii=False, default=str) + "\n")

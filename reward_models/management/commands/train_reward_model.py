@@ -22,7 +22,7 @@ class Command(PipelineCommand):
             metavar="SEED",
             help="a control: exchange both sides' votes in half of the pairs",
         )
-        parser.add_argument("--output", type=Path, required=True)
+        parser.add_argument("--output", type=Path, required=True, help="a new folder for model, card and evaluation")
         parser.add_argument("--resume", action="store_true", help="continue an interrupted run from its checkpoint")
 
     def run(self, options: dict[str, Any]) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from annotation.configuration import build_config
-from annotation.management.command import PipelineCommand
+from annotation.management.command import PipelineCommand, seed
 from annotation.run_folders import open_run
 from rl.tasks.commongen_mini.corpus import CorpusConfig, build_corpus, write_corpus
 
@@ -17,7 +17,7 @@ class Command(PipelineCommand):
 
     def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("task", choices=["commongen-mini"])
-        parser.add_argument("--seed", type=int, default=0, help="draws the words, the sentences and the flawed verbs")
+        parser.add_argument("--seed", type=seed, default=0, help="draws the words, the sentences and the flawed verbs")
         parser.add_argument("--train", type=int, default=DEFAULTS.train, help="concept sets for training")
         parser.add_argument("--validation", type=int, default=DEFAULTS.validation)
         parser.add_argument("--test", type=int, default=DEFAULTS.test)

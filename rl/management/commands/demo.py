@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from annotation.configuration import load_config
-from annotation.management.command import PipelineCommand
+from annotation.management.command import PipelineCommand, seed
 
 
 class Command(PipelineCommand):
@@ -18,7 +18,7 @@ class Command(PipelineCommand):
 
         parser.add_argument("--experiment", type=Path, default=EXPERIMENT_FILE, help="the experiment's YAML file")
         parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="lay a value over it")
-        parser.add_argument("--seed", type=int, help="varies world, corpus, workers and training")
+        parser.add_argument("--seed", type=seed, help="varies world, corpus, workers and training")
         parser.add_argument("--pairs", type=int, help="in the first vote; 417 is the paper's budget")
         parser.add_argument("--output", type=Path, default=Path("runs/demo"))
         parser.add_argument("--controls", action="store_true", help="also the controls: shuffled votes, no flaw")

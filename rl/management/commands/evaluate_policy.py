@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from annotation.management.command import PipelineCommand
+from annotation.management.command import PipelineCommand, seed
 from rl.management.sampler_options import add_sampler_options, read_sampler
 from rl.tasks import SPLITS, TASKS, load_task
 
@@ -20,7 +20,7 @@ class Command(PipelineCommand):
         parser.add_argument("--split", choices=SPLITS, default="test")
         parser.add_argument("--horizon", type=int, default=32, help="most tokens of a completion")
         add_sampler_options(parser)
-        parser.add_argument("--seed", type=int, default=0, help="of the sampled completions")
+        parser.add_argument("--seed", type=seed, default=0, help="of the sampled completions")
 
     def run(self, options: dict[str, Any]) -> Mapping[str, Any]:
         from rl.evaluation import evaluate_policy

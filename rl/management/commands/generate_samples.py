@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from annotation.management.command import PipelineCommand
+from annotation.management.command import PipelineCommand, seed
 from rl.generate import Decoder, generate_samples, write_samples
 from rl.management.sampler_options import add_sampler_options, read_sampler
 from rl.policy import available_device, load_policy
@@ -18,15 +18,15 @@ class Command(PipelineCommand):
         parser.add_argument("policy", help="a save_pretrained folder or a hub name")
         parser.add_argument("--task", required=True, choices=TASKS)
         parser.add_argument("--data", type=Path, help="the task's folder, or file of prompts; without it, its hub name")
-        parser.add_argument("--split", default="test", choices=SPLITS)
+        parser.add_argument("--split", default="test", choices=SPLITS, help="whose items")
         parser.add_argument("--limit", type=int, help="only the first so many items")
         parser.add_argument("--system", help="the name under which the completions are known; the policy's by default")
         parser.add_argument("--greedy", action="store_true", help="the most likely token each time, not a sample")
-        parser.add_argument("--samples-per-item", type=int, default=1)
+        parser.add_argument("--samples-per-item", type=int, default=1, help="completions of each prompt")
         add_sampler_options(parser)
         parser.add_argument("--horizon", type=int, default=32, help="most tokens of a completion")
-        parser.add_argument("--seed", type=int, default=0)
-        parser.add_argument("--output", type=Path, required=True)
+        parser.add_argument("--seed", type=seed, default=0, help="of the sampled completions")
+        parser.add_argument("--output", type=Path, required=True, help="a new file of JSON lines")
 
     def run(self, options: dict[str, Any]) -> dict[str, Any]:
         items = load_task(options["task"], options["data"]).split(options["split"])[: options["limit"]]
