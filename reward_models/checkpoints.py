@@ -1,5 +1,6 @@
 """Preference models on disk: plain `save_pretrained` folders with the tokenizer, and how the score is read."""
 
+import hashlib
 import json
 import math
 from dataclasses import asdict
@@ -20,13 +21,12 @@ from transformers.utils import logging as transformers_logging
 
 from annotation.configuration import build_config
 from annotation.errors import InputError
-from reward_models.layouts import Family, Layout, ScoreSettings, choose_layout, family_of
+from reward_models.layouts import Family, Layout, ScoreSettings, choose_layout, family_of, is_head
 from reward_models.model import PreferenceModel
 
 transformers_logging.disable_progress_bar()  # loading is quick; the bar on the screen is the training's
 
 SETTINGS_FILE = "preference_model.json"
-HEADS = ("score.", "classifier.", "pre_classifier.", "pooler.", "head.")  # what a language model does not have
 TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model")
 
 
@@ -55,6 +55,15 @@ def save_model(model: PreferenceModel, folder: Path) -> None:
     (folder / SETTINGS_FILE).write_text(json.dumps(asdict(model.settings), indent=2) + "\n", encoding="utf-8")
 
 
+def sha256_of_weights(network: PreTrainedModel) -> str:
+    """Of all weights, by name: what a resumed run must have begun with too."""
+    digest = hashlib.sha256()
+    for name, weight in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(weight.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
 def _assemble(path: str, config: Any, family: Family, settings: ScoreSettings, *, is_trained: bool) -> PreferenceModel:
     tokenizer = _load_tokenizer(path)
     network = _load_network(path, family, settings.layout, is_trained=is_trained)
@@ -76,7 +85,7 @@ def _load_config(path: str) -> Any:
         raise InputError(f"{path} holds no config.json; {hint}")
     try:
         return AutoConfig.from_pretrained(path)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a value of the wrong kind has a class of error of its own
         raise InputError(f"{path} is not a model checkpoint that can be loaded: {_first_line(error)}") from None
 
 
@@ -87,10 +96,12 @@ def _load_tokenizer(path: str) -> PreTrainedTokenizerBase:
         raise InputError(f"{path} has no tokenizer beside the model; expected one written by save_pretrained.")
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except Exception as error:  # each file of a tokenizer fails in its own way
         raise InputError(f"{path} has no tokenizer that can be loaded: {_first_line(error)}") from None
     if tokenizer.eos_token_id is None and tokenizer.sep_token_id is None:
         raise InputError(f"{path}: the tokenizer has no token that ends a text; expected an EOS or a SEP token.")
+    if tokenizer.eos_token_id is None:
+        tokenizer.eos_token = tokenizer.sep_token  # a BERT's tokenizer beside a model that writes
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token  # GPT-2 has none; lengths, never ids, tell which slots count
     return tokenizer
@@ -114,7 +125,7 @@ def _load_network(path: str, family: Family, layout: Layout, *, is_trained: bool
         transformers_logging.set_verbosity(told)
     missing = sorted(report["missing_keys"])
     if layout == "scalar" and not is_trained:
-        missing = [key for key in missing if not key.removeprefix(f"{network.base_model_prefix}.").startswith(HEADS)]
+        missing = [key for key in missing if not is_head(key)]
     missing += sorted(str(entry[0]) for entry in report["mismatched_keys"])
     if missing:
         raise InputError(

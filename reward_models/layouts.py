@@ -31,8 +31,16 @@ LAYOUTS: Mapping[Family, tuple[Layout, ...]] = {
     "decoder-only": ("scalar", "likelihood"),
     "encoder-only": ("scalar",),
 }
+# Where prompt and completion stand in one input.
+SHARED: Mapping[Family, tuple[Layout, ...]] = {
+    "encoder-decoder": ("encoder",),
+    "decoder-only": LAYOUTS["decoder-only"],
+    "encoder-only": LAYOUTS["encoder-only"],
+}
 VERDICTS = ("encoder", "decoder", "decoder-mean")
 READS_LANGUAGE = ("decoder", "decoder-mean", "likelihood")
+# Modules that a language model does not have: what turns its states into one number.
+HEADS = {"score", "classifier", "pre_classifier", "pooler", "head"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +90,8 @@ def choose_layout(wanted: Layout | None, family: Family, name: str) -> Layout:
 
 def _with_article(family: Family) -> str:
     return f"{'a' if family == 'decoder-only' else 'an'} {family}"
+
+
+def is_head(name: str) -> bool:
+    """Whether a module or weight of this dotted name belongs to a scalar head."""
+    return not HEADS.isdisjoint(name.split("."))

@@ -5,16 +5,15 @@ is a plain checkpoint like any other.
 """
 
 import torch
-from torch import nn
 from transformers import PreTrainedModel
 
 from annotation.errors import InputError
-
-HEADS = ("score", "classifier")  # new and small: trained whole
+from reward_models.layouts import is_head
 
 
 def add_low_rank(network: PreTrainedModel, rank: int) -> None:
-    """Freeze the network but for additions of this rank to every linear layer inside it, and a scalar head."""
+    """Freeze the network but for additions of this rank to every linear layer inside it, and its scalar head, which is
+    new and small and trained whole."""
     from peft import LoraConfig, inject_adapter_in_model  # takes seconds to import
 
     settings = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", exclude_modules=_heads_in(network))
@@ -22,16 +21,15 @@ def add_low_rank(network: PreTrainedModel, rank: int) -> None:
         inject_adapter_in_model(settings, network)
     except ValueError as error:
         raise InputError(f"LoRA cannot be added to a {network.config.model_type} model: {error}") from None
-    for name in HEADS:
-        head = getattr(network, name, None)
-        if isinstance(head, nn.Module):
-            head.requires_grad_(True)
+    for name, weight in network.named_parameters():
+        if is_head(name):
+            weight.requires_grad_(True)
 
 
 def _heads_in(network: PreTrainedModel) -> list[str]:
     """Names of the layers that are no part of the trunk: heads, and the output layer that turns states into words."""
     output = network.get_output_embeddings()
-    return [name for name, module in network.named_modules() if module is output or name.split(".")[0] in HEADS]
+    return [name for name, module in network.named_modules() if module is output or is_head(name)]
 
 
 @torch.no_grad()

@@ -4,6 +4,7 @@ Shapes: B rows, T tokens of the response, V vocabulary. Masks are True where a p
 """
 
 import contextlib
+import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,8 +15,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_outputs import BaseModelOutput
 
 from annotation.errors import InputError
-from reward_models.layouts import VERDICTS, ScoreSettings, choose_layout, family_of
-from reward_models.text_rows import Room, TextReader, choose_max_tokens, pad_rows
+from reward_models.layouts import SHARED, VERDICTS, ScoreSettings, choose_layout, family_of
+from reward_models.text_rows import Frame, Room, TextReader, choose_max_tokens, frame_of, pad_rows
 
 SEPARATOR = "\n"  # between prompt and completion for a scalar head, which need not go on as the text does
 
@@ -45,18 +46,28 @@ class PreferenceModel(torch.nn.Module):
         self.first_ids = _first_ids(tokenizer) if self.family == "decoder-only" else []
         separates = self.family == "decoder-only" and settings.layout == "scalar"
         self.separator_ids = _separator_ids(tokenizer) if separates else []
+        if self.family == "encoder-decoder":
+            self.start_id = _decoder_start(network)
+            self.source, self.target = (frame_of(tokenizer, is_target=is_target) for is_target in (False, True))
 
     @property
     def texts(self) -> TextReader:
-        most, is_encoder_alone = self.settings.max_tokens, self.settings.layout == "encoder"
-        if self.family == "encoder-decoder":
-            # In one input an EOS after each text, in two one each.
-            room = Room(most, specials=2 if is_encoder_alone else 1, is_shared=is_encoder_alone)
-        elif self.family == "encoder-only":
-            room = Room(most, specials=self.tokenizer.num_special_tokens_to_add(pair=True), is_shared=True)
-        else:
-            room = Room(most, specials=len(self.first_ids) + len(self.separator_ids) + 1, is_shared=True)
-        return TextReader(self.tokenizer, room)
+        most, layout = self.settings.max_tokens, self.settings.layout
+        needs_prompt = self.family == "decoder-only" and layout == "likelihood" and not self.first_ids
+        return TextReader(self.tokenizer, Room(most, *self._specials(), layout in SHARED[self.family]), needs_prompt)
+
+    def _specials(self) -> tuple[int, int]:
+        """Special tokens around a prompt and around a completion."""
+        layout = self.settings.layout
+        if self.family == "encoder-only":
+            return self.tokenizer.num_special_tokens_to_add(pair=True), 0
+        if self.family == "decoder-only":
+            return len(self.first_ids), len(self.separator_ids) + 1
+        if layout == "encoder":
+            return len(self.source), 1
+        # A verdict is read after the last token, so the decoder holds its start and all of them; of a likelihood the
+        # last token is only predicted.
+        return len(self.source), len(self.target) + (layout != "likelihood")
 
     def forward(self, prompts: Sequence[str], completions: Sequence[str]) -> Tensor:
         """Scores (B,) in nats."""
@@ -83,13 +94,13 @@ class PreferenceModel(torch.nn.Module):
     # Verdicts: "good" against "bad", in a decoder
 
     def _read_verdicts(self, prompts: list[list[int]], completions: list[list[int]], with_language: bool) -> Reading:
-        eos = self.tokenizer.eos_token_id
         if self.settings.layout == "encoder":
-            # One EOS between prompt and completion, one after: where the prompt ends must be beyond doubt.
-            inputs = [[*x, eos, *y, eos] for x, y in zip(prompts, completions, strict=True)]
+            # An EOS between prompt and completion: where the prompt ends must be beyond doubt.
+            eos = self.tokenizer.eos_token_id
+            inputs = [self.source.around([*x, eos, *y]) for x, y in zip(prompts, completions, strict=True)]
             responses: list[list[int]] = [[] for _ in inputs]
         else:
-            inputs, responses = [[*row, eos] for row in prompts], [[*row, eos] for row in completions]
+            inputs, responses = list(map(self.source.around, prompts)), list(map(self.target.around, completions))
         response_ids, is_response = self._pad(responses)
         if not (with_language and is_response.any()):
             # Two columns of the output layer are all that the verdict needs; a vocabulary's would fill the memory.
@@ -108,9 +119,9 @@ class PreferenceModel(torch.nn.Module):
             return (verdicts[:, 1:] * is_response).sum(dim=1) / lengths
         return verdicts.gather(1, lengths[:, None])[:, 0]
 
-    def _decode(self, inputs: list[list[int]], response_ids: Tensor) -> Tensor:
+    def _decode(self, inputs: Sequence[Sequence[int]], response_ids: Tensor) -> Tensor:
         """Logits (B, 1 + T, ·) of the decoder at its start and after each token of the response."""
-        start = response_ids.new_full((len(response_ids), 1), self.network.config.decoder_start_token_id)
+        start = response_ids.new_full((len(response_ids), 1), self.start_id)
         decoder_ids = torch.cat([start, response_ids], dim=1)
         # Both completions of a pair, or all candidates of a prompt, share their prompt: it is encoded once.
         distinct = {tuple(row): None for row in inputs}
@@ -133,13 +144,14 @@ class PreferenceModel(torch.nn.Module):
     # Log-likelihood
 
     def _read_likelihood(self, prompts: list[list[int]], completions: list[list[int]]) -> Reading:
-        responses = [[*row, self.tokenizer.eos_token_id] for row in completions]
+        is_decoder = self.family == "decoder-only"
+        frame = Frame((), (self.tokenizer.eos_token_id,)) if is_decoder else self.target
+        responses = list(map(frame.around, completions))
         response_ids, is_response = self._pad(responses)
-        if self.family == "encoder-decoder":
-            inputs = [[*row, self.tokenizer.eos_token_id] for row in prompts]
-            logits = self._decode(inputs, response_ids)[:, :-1]
-        else:
+        if is_decoder:
             logits = self._continue(prompts, responses)
+        else:
+            logits = self._decode(list(map(self.source.around, prompts)), response_ids[:, :-1])
         losses = mean_losses(logits.float(), response_ids, is_response)
         log_likelihoods = -losses * is_response.sum(dim=1)
         scale, offset = self.settings.likelihood_scale, self.settings.likelihood_offset
@@ -148,14 +160,32 @@ class PreferenceModel(torch.nn.Module):
     def _continue(self, prompts: list[list[int]], responses: list[list[int]]) -> Tensor:
         """Logits (B, T, V) of a decoder-only model for each token of the responses, which follow their prompts."""
         before = [[*self.first_ids, *row] for row in prompts]
-        if not all(before):
-            raise InputError("a prompt is empty; expected text before a completion whose likelihood is read.")
         ids, is_text = self._pad([[*x, *y[:-1]] for x, y in zip(before, responses, strict=True)])
-        logits: Tensor = self.network(input_ids=ids, attention_mask=is_text.long(), use_cache=False).logits
         first = torch.tensor([len(row) - 1 for row in before], device=ids.device)
-        places = first[:, None] + torch.arange(max(map(len, responses)), device=ids.device)
-        places = places.clamp(max=ids.shape[1] - 1)  # what lies behind a short row is no response
+        # The vocabulary at every place of long prompts would fill the memory; most models can leave them out.
+        unread = int(first.min()) if self.can_leave_out else 0
+        kept = {"logits_to_keep": ids.shape[1] - unread} if unread else {}
+        logits: Tensor = self.network(input_ids=ids, attention_mask=is_text.long(), use_cache=False, **kept).logits
+        places = first[:, None] - unread + torch.arange(max(map(len, responses)), device=ids.device)
+        places = places.clamp(max=logits.shape[1] - 1)  # what lies behind a short row is no response
         return logits.gather(1, places[..., None].expand(-1, -1, logits.shape[-1]))
+
+    @property
+    def can_leave_out(self) -> bool:
+        """Whether a decoder-only model can be asked for the logits of the last places alone."""
+        return "logits_to_keep" in inspect.signature(self.network.forward).parameters
+
+    def spans(self, prompts: Sequence[str], completions: Sequence[str]) -> list[tuple[int, int]] | None:
+        """From which place to which each row's logits are held for the whole vocabulary; None where two columns, or a
+        head, are all that is read."""
+        if self.settings.layout != "likelihood":
+            return None
+        prompt_ids, completion_ids = self.texts.encode_pairs(prompts, completions)
+        if self.family == "encoder-decoder":
+            return [(0, len(row) + len(self.target)) for row in completion_ids]
+        starts = [len(self.first_ids) + len(row) - 1 for row in prompt_ids]
+        ends = [start + 1 + len(row) for start, row in zip(starts, completion_ids, strict=True)]
+        return [(start if self.can_leave_out else 0, end) for start, end in zip(starts, ends, strict=True)]
 
     # A scalar head
 
@@ -177,7 +207,8 @@ class PreferenceModel(torch.nn.Module):
         # By length and not, as the model's own forward does it, by the last id that is not the pad token: EOS may be.
         state = states.last_hidden_state[torch.arange(len(ids), device=ids.device), last]
         head: torch.nn.Module = self.network.get_submodule("score")
-        scores: Tensor = head(state)[:, 0].float()
+        with in_float32(state):
+            scores: Tensor = head(state.float())[:, 0]
         return scores
 
     def _read_pooled(self, prompts: Sequence[str], completions: Sequence[str]) -> Tensor:
@@ -235,13 +266,37 @@ class _Columns(torch.nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         bias = None if self.layer_bias is None else self.layer_bias[self.columns]
-        return F.linear(states, self.weight[self.columns], bias)
+        with in_float32(states):
+            return F.linear(states.float(), self.weight[self.columns], bias)
+
+
+def has_bfloat16() -> bool:
+    """Whether there is a GPU whose own arithmetic has bfloat16; older ones emulate it, slowly."""
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def in_float32(states: Tensor) -> contextlib.AbstractContextManager[object]:
+    """Inside, nothing is rounded to bfloat16: of scores between 4 and 8 that would leave every thirtieth of a nat."""
+    return torch.autocast(states.device.type, enabled=False)
+
+
+def _decoder_start(network: PreTrainedModel) -> int:
+    """What an encoder-decoder's decoder begins with."""
+    places = (network.config, network.generation_config)
+    known = [start for place in places if (start := getattr(place, "decoder_start_token_id", None)) is not None]
+    if not known:
+        raise InputError(
+            f"the {network.config.model_type} model does not say what its decoder begins with; "
+            "expected decoder_start_token_id in its config.json."
+        )
+    return int(known[0])
 
 
 def _single_token(tokenizer: PreTrainedTokenizerBase, word: str) -> int:
     ids = tokenizer(word, add_special_tokens=False)["input_ids"]
     if len(ids) != 1 or ids[0] == tokenizer.unk_token_id:
-        raise InputError(f"the verdict {word!r} is {len(ids)} tokens of this tokenizer; expected exactly one.")
+        found = "unknown to this tokenizer" if tokenizer.unk_token_id in ids else f"{len(ids)} tokens of this tokenizer"
+        raise InputError(f"the verdict {word!r} is {found}; expected exactly one token.")
     return int(ids[0])
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from annotation.errors import InputError
 from reward_models.checkpoints import load_model
-from reward_models.model import PreferenceModel
+from reward_models.model import PreferenceModel, has_bfloat16
 
 WHOLE_VOCABULARY = 2**26  # logits that are held at a time where all of them are read: 256 MiB
 
@@ -42,32 +43,53 @@ class Scorer:
         for rows in tqdm(batches, "scores", unit="batch", disable=not self.show_progress):
             read = self.model([prompts[row] for row in rows], [completions[row] for row in rows])
             scores[rows] = read.cpu().numpy()
+        if not np.isfinite(scores).all():
+            text = completions[int(np.flatnonzero(~np.isfinite(scores))[0])]
+            raise InputError(f"the completion {text[:60]!r} has no finite score; expected a model whose weights are.")
         return scores
 
     def _batches(self, prompts: Sequence[str], completions: Sequence[str]) -> Iterator[np.ndarray]:
         """Rows of similar length together, so that little is padded."""
-        size = self._rows_at_once(completions)
-        order = self._order_by_length([len(text) for text in prompts], [len(text) for text in completions], size)
-        return (order[start : start + size] for start in range(0, len(order), size))
+        order = self._order_by_length([len(text) for text in prompts], [len(text) for text in completions])
+        spans = self.model.spans(prompts, completions)
+        return map(np.array, cut_to_room(order.tolist(), spans, self.batch, logits_at_a_place(self.model)))
 
-    def _order_by_length(self, prompts: Sequence[int], completions: Sequence[int], size: int) -> np.ndarray:
+    def _order_by_length(self, prompts: Sequence[int], completions: Sequence[int]) -> np.ndarray:
         """Where both texts stand in one input, by their sum. In two inputs a sum says little of either: rows are banded
         by the completion, and lie in each band by the prompt."""
         if self.model.texts.room.is_shared:
             return np.argsort(np.add(prompts, completions), kind="stable")
         by_completion = np.argsort(completions, kind="stable")
-        bands = max(1, round((len(by_completion) / size) ** 0.5))
+        bands = max(1, round((len(by_completion) / self.batch) ** 0.5))
         place = np.empty(len(by_completion), dtype=int)
         place[by_completion] = np.arange(len(by_completion)) * bands // max(1, len(by_completion))
         return np.lexsort((np.asarray(prompts), place))
 
-    def _rows_at_once(self, completions: Sequence[str]) -> int:
-        """`batch`, or fewer where the logits of the whole vocabulary would not fit."""
-        if self.model.settings.layout != "likelihood" or not completions:
-            return self.batch
-        longest = max(map(len, self.model.texts.encode(completions))) + 1
-        vocabulary = self.model.network.get_output_embeddings().weight.shape[0]
-        return max(1, min(self.batch, WHOLE_VOCABULARY // (longest * vocabulary)))
+
+def cut_to_room(
+    order: Sequence[int], spans: Sequence[tuple[int, int]] | None, most: int, logits: int, rows: int = 1
+) -> Iterator[list[int]]:
+    """`order`, `most` at a time, or fewer where the logits of the whole vocabulary would not fit.
+
+    spans: as `PreferenceModel.spans` has them; a batch holds all its rows' logits from the first place of any to the
+    last. logits: at a place; rows: of the model's input for each entry of `order`.
+    """
+    batch: list[int] = []
+    begin = end = 0
+    for row in order:
+        first, last = spans[row] if spans else (0, 0)
+        begin, end = (min(begin, first), max(end, last)) if batch else (first, last)
+        if batch and (len(batch) == most or (len(batch) + 1) * rows * (end - begin) * logits > WHOLE_VOCABULARY):
+            yield batch
+            batch, begin, end = [], first, last
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+def logits_at_a_place(model: PreferenceModel) -> int:
+    """Entries of the vocabulary, where all of them are read."""
+    return int(model.network.get_output_embeddings().weight.shape[0]) if model.settings.layout == "likelihood" else 0
 
 
 def load_scorer(folder: Path, *, show_progress: bool = False) -> Scorer:
@@ -76,6 +98,6 @@ def load_scorer(folder: Path, *, show_progress: bool = False) -> Scorer:
     Reads in bfloat16 where the device has it.
     """
     model = load_model(folder / "model" if (folder / "model").is_dir() else folder)
-    model.reads_bfloat16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    model.reads_bfloat16 = has_bfloat16()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return Scorer(model.eval().to(device), show_progress=show_progress)

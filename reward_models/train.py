@@ -3,7 +3,7 @@
 import contextlib
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -17,15 +17,26 @@ from tqdm import tqdm
 from annotation.errors import InputError
 from annotation.records import Preference
 from annotation.run_folders import RunFolder, plain
-from reward_models.checkpoints import load_base_model, save_model
+from reward_models.checkpoints import load_base_model, save_model, sha256_of_weights
 from reward_models.config import RewardModelConfig, check_config, resolve
 from reward_models.dataset import PairSplits, cut_batches, sha256_of_pairs, vote_fraction
+from reward_models.layouts import ScoreSettings
 from reward_models.losses import pair_loss, score_pairs
 from reward_models.low_rank import add_low_rank, merge_low_rank
-from reward_models.model import PreferenceModel
+from reward_models.model import PreferenceModel, has_bfloat16
+from reward_models.scoring import cut_to_room, logits_at_a_place
 from rl.fitting import drop_checkpoint, load_checkpoint, save_checkpoint, take_step
 from rl.logbook import EVALUATIONS, append_row, rewind_logs
-from rl.processes import add_gradients, add_up, is_main, own_device, own_share, process_count, process_number
+from rl.processes import (
+    add_gradients,
+    add_up,
+    expect_alike,
+    is_main,
+    own_device,
+    own_share,
+    process_count,
+    process_number,
+)
 from rl.trackers import TENSORBOARD_FOLDER, TensorBoard
 
 LOG_EVERY = 10  # steps
@@ -55,7 +66,7 @@ class Learner:
 
     def position(self) -> dict[str, Any]:
         names = ("finished", "best", "best_loss", "best_epoch", "recent")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | {"settings": asdict(self.model.settings)}
 
 
 def train_reward_model(
@@ -72,17 +83,19 @@ def train_reward_model(
 class Training:
     """A training that can begin: nothing is written yet, and what could be wrong with its input has been found.
 
-    config: with nothing left open. prompts_cut: how many lose their beginning.
+    config: with nothing left open. prompts_cut: how many lose their beginning. base_sha256: of the weights that the
+    training begins with.
     """
 
     config: RewardModelConfig
     splits: PairSplits
     learner: Learner
     prompts_cut: int
+    base_sha256: str
 
     def must_match(self) -> dict[str, Any]:
         """What a resumed run has in common with the run that was interrupted."""
-        return plain(self.config) | {"data_sha256": sha256_of_pairs(self.splits)}
+        return plain(self.config) | {"data_sha256": sha256_of_pairs(self.splits), "base_sha256": self.base_sha256}
 
 
 def prepare_training(config: RewardModelConfig, splits: PairSplits) -> Training:
@@ -90,11 +103,11 @@ def prepare_training(config: RewardModelConfig, splits: PairSplits) -> Training:
     torch.manual_seed(config.seed)  # a scalar head and low-rank additions are drawn
     model = load_base_model(config.base_model, config.layout, max_tokens=config.max_tokens)
     config = resolve(config, model.settings.layout)
-    prompts_cut = model.count_cut(*splits.texts)
+    prompts_cut, base_sha256 = model.count_cut(*splits.texts), sha256_of_weights(model.network)
     prepare_model(model, config, splits)
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     optimiser = AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
-    return Training(config, splits, Learner(model, optimiser, best=trained_weights(model)), prompts_cut)
+    return Training(config, splits, Learner(model, optimiser, best=trained_weights(model)), prompts_cut, base_sha256)
 
 
 def run_training(training: Training, folder: RunFolder, *, show_progress: bool = True) -> dict[str, Any]:
@@ -113,9 +126,7 @@ def prepare_model(model: PreferenceModel, config: RewardModelConfig, splits: Pai
     if config.lora_rank:
         add_low_rank(model.network, config.lora_rank)
     model.to(own_device("cuda" if torch.cuda.is_available() else "cpu"))
-    model.reads_bfloat16 = config.precision == "bfloat16" or (
-        config.precision == "auto" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    )
+    model.reads_bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and has_bfloat16())
     set_dropout(model, config.dropout)
     if model.settings.layout == "likelihood":
         fit_likelihood(model, splits)
@@ -126,9 +137,14 @@ def trained_weights(model: PreferenceModel) -> Weights:
 
 
 def set_dropout(model: torch.nn.Module, share: float) -> None:
+    """Of all units. Attention's own dropout, where a family has it as a number and not as a module, follows only if the
+    base model has it on: pretrained T5s do, a Llama does not."""
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = share
+        for name, own in vars(module).items():
+            if "dropout" in name and isinstance(own, float) and own > 0:
+                setattr(module, name, share)
 
 
 def fit_likelihood(model: PreferenceModel, splits: PairSplits) -> None:
@@ -155,9 +171,12 @@ def fit_likelihood(model: PreferenceModel, splits: PairSplits) -> None:
 def restore(training: Training, folder: RunFolder) -> None:
     """Go on from the run's checkpoint, if it has got to one."""
     learner = training.learner
-    position = load_checkpoint(folder.path, training.must_match(), learner.parts())
-    for name, value in (position or {}).items():
+    position = load_checkpoint(folder.path, training.must_match(), learner.parts()) or {}
+    if position:  # fitted on the first start's device, whose sums another's may not repeat
+        learner.model.settings = ScoreSettings(**position.pop("settings"))
+    for name, value in position.items():
         setattr(learner, name, value)
+    expect_alike(learner.finished, f"steps in {folder.path}; expected its checkpoint in all, on a disk that they share")
     if is_main():
         rewind_logs(folder.path, learner.finished, counter="step")
 
@@ -272,7 +291,8 @@ def measure_pairs(model: PreferenceModel, pairs: Sequence[Preference]) -> dict[s
     losses = F.binary_cross_entropy_with_logits(difference, targets, reduction="sum")
     sides = torch.tensor([(pair.label == "a") - (pair.label == "b") for pair in own], dtype=torch.double)
     right = (sides != 0) * (1 + sides * difference.sign()) / 2
-    sums = add_up(torch.stack([losses, right.sum(), (sides != 0).sum().double()]))
+    parts = torch.stack([losses, right.sum(), (sides != 0).sum().double()])
+    sums = add_up(parts.to(model.network.device))  # several GPUs add up what lies on them alone
     return {"log_loss": float(sums[0]) / len(pairs), "accuracy": float(sums[1] / sums[2].clamp(min=1))}
 
 
@@ -281,10 +301,21 @@ def score_all(model: PreferenceModel, pairs: Sequence[Preference]) -> tuple[Tens
     """Scores (N,) of the a completions and of the b completions, those of like length read together."""
     model.eval()
     order = sorted(range(len(pairs)), key=lambda row: len(pairs[row].completion_a) + len(pairs[row].completion_b))
-    parts = [score_pairs(model, [pairs[row] for row in rows]) for rows in cut_batches(order, READ_AT_ONCE)]
+    batches = cut_to_room(order, pair_spans(model, pairs), READ_AT_ONCE, logits_at_a_place(model), rows=2)
+    parts = [score_pairs(model, [pairs[row] for row in rows]) for rows in batches]
     place = torch.tensor(order).argsort()
     scores_a, scores_b = (torch.cat(side)[place] for side in zip(*parts, strict=True))
     return scores_a, scores_b
+
+
+def pair_spans(model: PreferenceModel, pairs: Sequence[Preference]) -> list[tuple[int, int]] | None:
+    """As `PreferenceModel.spans`, of both completions of each pair together."""
+    prompts = [pair.prompt for pair in pairs]
+    spans_a = model.spans(prompts, [pair.completion_a for pair in pairs])
+    spans_b = model.spans(prompts, [pair.completion_b for pair in pairs])
+    if spans_a is None or spans_b is None:
+        return None
+    return [(min(a[0], b[0]), max(a[1], b[1])) for a, b in zip(spans_a, spans_b, strict=True)]
 
 
 # What is left on disk

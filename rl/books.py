@@ -18,7 +18,7 @@ from rl.learner import Learner, restore_checkpoint, save_checkpoint
 from rl.logbook import EVALUATIONS, read_rows, rewind_logs
 from rl.monitor import find_warnings
 from rl.policy import save_policy
-from rl.processes import is_main, wait_for_all
+from rl.processes import expect_alike, is_main, wait_for_all
 from rl.rewards import Reward
 from rl.tasks.items import Item
 from rl.trackers import Trackers, open_trackers
@@ -45,7 +45,7 @@ def open_books(
     """
     if not is_main():
         wait_for_all()
-        restore_checkpoint(learner, config, partial_folder(output))
+        restore_alike(learner, config, partial_folder(output))
         yield ClosedBooks()
         return
     with open_run(
@@ -58,7 +58,7 @@ def open_books(
         resume=resume,
     ) as run:
         wait_for_all()
-        restore_checkpoint(learner, config, run.path)
+        restore_alike(learner, config, run.path)
         rows = rewind_logs(run.path, learner.finished)
         with (
             open_trackers(config.tracking, run.path, output.name, plain(config), learner.finished) as trackers,
@@ -68,6 +68,12 @@ def open_books(
             if learner.finished == 0:
                 books.evaluate()
             yield books
+
+
+def restore_alike(learner: Learner, config: TrainingConfig, folder: Path) -> None:
+    """The run's checkpoint, if it has got to one: in all processes, or InputError."""
+    restore_checkpoint(learner, config, folder)
+    expect_alike(learner.finished, f"iterations in {folder}; expected its checkpoint in all, on a disk that they share")
 
 
 class ClosedBooks:

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, distributed, nn
 
+from annotation.errors import InputError
+
 PATIENCE = timedelta(hours=6)  # the others wait while the first process evaluates; backends give up after minutes
 Entries = TypeVar("Entries", bound=Any)  # a list or a tensor
 
@@ -100,6 +102,13 @@ def combine_figures(own: Sequence[Mapping[str, float]]) -> dict[str, float]:
         name: max(part[name] for part in parts) if name.startswith("max_") else sum(part[name] for part in parts)
         for name in parts[0]
     }
+
+
+def expect_alike(value: Any, what: str) -> None:
+    """InputError, in every process, unless all bring the same value; what: they are, and what was expected."""
+    values = gather(value)
+    if any(other != values[0] for other in values):
+        raise InputError(f"the processes have {', '.join(map(str, values))} {what}.")
 
 
 def wait_for_all() -> None:

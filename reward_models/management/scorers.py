@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+from annotation.errors import InputError
 from reward_models.ensembles import PENALTY, Combination, Ensemble
 from reward_models.scoring import Scorer, load_scorer
 
@@ -48,3 +49,12 @@ def name_together(models: Sequence[Path], options: Mapping[str, Any]) -> str:
     """What a page calls what the options name."""
     names = " and ".join(model.name for model in models)
     return names if len(models) == 1 else f"the ensemble ({options['combine']}) of {names}"
+
+
+def short_names(models: Sequence[Path]) -> list[str]:
+    """As much of each path's end as tells it from the others: what a figure has room for."""
+    for parts in range(1, max(len(model.parts) for model in models) + 1):
+        names = ["/".join(model.parts[-parts:]) for model in models]
+        if len(set(names)) == len(models):
+            return names
+    raise InputError(f"{models[-1]} is named twice; expected different models.")

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
+from annotation.errors import InputError
 from reward_models.checkpoints import load_base_model, save_model
 from reward_models.ensembles import load_ensemble
 from reward_models.management.commands import score_texts
+from reward_models.management.scorers import short_names
 from reward_models.scoring import load_scorer
 from tests.reward_models.exports import write_export
 
@@ -115,7 +117,14 @@ def test_an_ensemble_is_evaluated_beside_each_of_its_members(judges: tuple[Path,
 
     first, second = map(str, judges)
     together = evaluate("both", first, "--with", second, "--combine", "mean")
-    assert together[f"{first} alone"] == evaluate("first", first)["reward model"]
-    assert together[f"{second} alone"] == evaluate("second", second)["reward model"]
-    assert together["reward model"] not in (together[f"{first} alone"], together[f"{second} alone"])
+    assert together["one alone"] == evaluate("first", first)["reward model"]
+    assert together["other alone"] == evaluate("second", second)["reward model"]
+    assert together["reward model"] not in (together["one alone"], together["other alone"])
     assert "the ensemble (mean) of one and other" in (tmp_path / "both" / "report.html").read_text()
+
+
+def test_models_are_called_by_as_much_of_their_paths_as_tells_them_apart() -> None:
+    assert short_names([Path("runs/a/model"), Path("runs/b/model")]) == ["a/model", "b/model"]
+    assert short_names([Path("runs/a"), Path("c")]) == ["a", "c"]
+    with pytest.raises(InputError, match="runs/a is named twice"):
+        short_names([Path("runs/a"), Path("runs/a")])

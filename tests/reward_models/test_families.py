@@ -25,7 +25,7 @@ from tests.reward_models.pairs import make_pair, make_pairs
 FLOAT_SUMS = 1e-5  # float32 sums in another order
 PROMPTS = ["say red number 1", "say blue", "say green number 12 red blue"]
 COMPLETIONS = ["red blue.", "blue green red white black.", "black."]
-KINDS = [("t5", "likelihood"), ("llama", "likelihood"), ("gpt2", "likelihood"),
+KINDS = [("t5", "likelihood"), ("bart", "likelihood"), ("llama", "likelihood"), ("gpt2", "likelihood"),
          ("llama", "scalar"), ("gpt2", "scalar"), ("bert", "scalar")]  # fmt: skip
 
 
@@ -43,7 +43,11 @@ def score_alone(model: PreferenceModel, prompt: str, completion: str) -> float:
     eos = tokenizer.eos_token_id
     if model.settings.layout == "likelihood":
         if model.family == "encoder-decoder":
-            logits = network(input_ids=torch.tensor([[*x, eos]]), decoder_input_ids=torch.tensor([[0, *y]])).logits[0]
+            before = [tokenizer.bos_token_id] if network.config.model_type == "bart" else []
+            x, y, start = [*before, *x], [*before, *y], network.config.decoder_start_token_id
+            logits = network(input_ids=torch.tensor([[*x, eos]]), decoder_input_ids=torch.tensor([[start, *y]])).logits[
+                0
+            ]
         else:
             logits = network(input_ids=torch.tensor([[*model.first_ids, *x, *y]])).logits[0, -len(y) - 1 :]
         log_probs = logits.double().log_softmax(dim=-1)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,14 +14,16 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import reward_models.train
 from annotation.errors import InputError
-from annotation.run_folders import open_run
+from annotation.run_folders import RunFolder, open_run
 from reward_models.checkpoints import load_base_model
 from reward_models.config import RewardModelConfig
 from reward_models.dataset import PairSplits, split_pairs
+from reward_models.layouts import is_head
 from reward_models.losses import pair_loss, preference_loss, score_pairs
 from reward_models.low_rank import add_low_rank, merge_low_rank
 from reward_models.scoring import load_scorer
-from reward_models.train import accumulate_gradient, prepare_training, train_reward_model
+from reward_models.train import accumulate_gradient, prepare_training, restore, train_reward_model
+from rl.fitting import save_checkpoint
 from tests.reward_models.pairs import make_pair, make_pairs
 
 SPLITS = PairSplits(
@@ -97,12 +100,36 @@ def test_a_run_is_not_resumed_with_other_votes_or_another_rate(
     other = replace(SPLITS, train=(*SPLITS.train[:-1], make_pair(99, "train")))
     with pytest.raises(InputError, match="made with data_sha256"):
         train(config, tmp_path / "run", other, resume=True)
+    moved = replace(config, base_model=str(tmp_path / "base"))
+    network = load_base_model(str(base)).network
+    with torch.no_grad():
+        network.get_output_embeddings().weight[0, 0] += 1
+    shutil.copytree(base, tmp_path / "base")
+    network.save_pretrained(tmp_path / "base")
+    assert prepare_training(moved, SPLITS).base_sha256 != prepare_training(config, SPLITS).base_sha256
+    with pytest.raises(InputError, match="made with base_sha256"):
+        restore(
+            replace(prepare_training(moved, SPLITS), config=prepare_training(config, SPLITS).config),
+            RunFolder(tmp_path / "run.partial"),
+        )
     (tmp_path / "run.partial" / "checkpoint.pt").write_bytes(b"broken")
     with pytest.raises(InputError, match="cannot be read as a checkpoint"):
         train(config, tmp_path / "run", resume=True)
 
 
-@pytest.mark.parametrize("family", ["t5", "llama", "gpt2", "bert"])
+def test_a_resumed_likelihood_keeps_the_scale_that_was_fitted_when_it_began(base: Path, tmp_path: Path) -> None:
+    """Another machine's sums may give another scale; the run is one run all the same."""
+    config = RewardModelConfig(str(base), "likelihood", batch=10, epochs=1)
+    first, second = prepare_training(config, SPLITS), prepare_training(config, SPLITS)
+    model = first.learner.model
+    model.settings = replace(model.settings, likelihood_scale=0.25, likelihood_offset=1.5)
+    save_checkpoint(tmp_path, first.must_match(), first.learner.parts(), first.learner.position())
+    assert second.learner.model.settings != model.settings
+    restore(second, RunFolder(tmp_path))
+    assert second.learner.model.settings == model.settings
+
+
+@pytest.mark.parametrize("family", ["t5", "llama", "gpt2", "bert", "roberta"])
 def test_low_rank_training_changes_additions_and_heads_alone_and_leaves_a_plain_model(
     family: str, base: Path, families: Path, tmp_path: Path
 ) -> None:
@@ -112,13 +139,15 @@ def test_low_rank_training_changes_additions_and_heads_alone_and_leaves_a_plain_
     config = RewardModelConfig(str(path), layout, lora_rank=2, learning_rate=1e-2, epochs=1, batch=10, dropout=0.0)  # type: ignore[arg-type]
     learner = prepare_training(config, SPLITS).learner
     trained = {name for name, weight in learner.model.network.named_parameters() if weight.requires_grad}
-    assert trained and all("lora_" in name or name.startswith(("score", "classifier")) for name in trained)
+    assert trained and all("lora_" in name or is_head(name) for name in trained)
+    new = {name for name in dict(learner.model.network.named_parameters()) if is_head(name)}
+    assert new <= trained  # a head that was drawn by chance and stayed so would be noise
     train(config, tmp_path / "run")
     after = load_file(tmp_path / "run" / "model" / "model.safetensors")
     assert not [name for name in after if "lora" in name]
     changed = {name for name in after if name in before and not torch.equal(after[name], before[name])}
     linear = {name for name in before if name.endswith(".weight") and before[name].dim() == 2}
-    assert changed and changed <= linear | {name for name in before if name.startswith(("score", "classifier"))}
+    assert changed and changed <= linear | {name for name in before if is_head(name)}
     assert not [name for name in changed if "emb" in name or "wte" in name or "shared" in name or "norm" in name]
 
 

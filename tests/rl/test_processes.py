@@ -18,7 +18,7 @@ from rl.experience import Experience, join
 from rl.logbook import read_rows
 from rl.measure import Measures
 from rl.policy import load_policy
-from rl.processes import gather, interleave, own_device, own_share
+from rl.processes import expect_alike, gather, interleave, own_device, own_share
 from rl.rollout import Rollout
 from rl.support import Support, pack_bits
 from rl.train import train
@@ -34,6 +34,15 @@ def test_shares_put_one_after_the_other_are_interleaved_back(count: int, process
     rows = torch.arange(count)
     shares = [rows[rank::processes] for rank in range(processes)]
     assert torch.cat(shares)[interleave([len(share) for share in shares])].tolist() == rows.tolist()
+
+
+def test_processes_that_stand_elsewhere_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On machines that share no disk only the first finds the checkpoint."""
+    expect_alike(7, "steps")
+    monkeypatch.setattr("rl.processes.gather", lambda own: [own, 0])
+    expect_alike(0, "steps")
+    with pytest.raises(InputError, match=r"the processes have 7, 0 steps in run; expected its checkpoint in all\."):
+        expect_alike(7, "steps in run; expected its checkpoint in all")
 
 
 def test_a_process_on_its_own_has_everything() -> None:

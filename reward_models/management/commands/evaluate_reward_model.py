@@ -16,6 +16,7 @@ from reward_models.management.scorers import (
     load_members,
     name_together,
     named_models,
+    short_names,
 )
 from reward_models.pair_sources import PAIRS_HELP, read_pairs
 
@@ -40,7 +41,7 @@ class Command(PipelineCommand):
             raise InputError(f"{options['pairs']} has no pair in the {split} split.")
         models = named_models(options)
         members = load_members(options)
-        alone = dict(zip(map(str, models), members, strict=True)) if len(members) > 1 else {}
+        alone = dict(zip(short_names(models), members, strict=True)) if len(members) > 1 else {}
         scorers = name_scorers(combine_members(members, options), options["world"], alone)
         if output is None:
             return evaluate_on_votes(pairs, scorers, seed)
