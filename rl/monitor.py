@@ -6,6 +6,8 @@ from typing import Any
 PATIENCE = 5  # iterations in a row
 NEGATIVE_KL_NATS = -0.005
 COLLAPSED_SHARE = 0.1
+SAME_REWARD = 1e-3  # a standard deviation, beside a mean of 1 or of what it is
+ONLY_EOS = 1.5  # tokens
 
 
 def find_warnings(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -22,6 +24,17 @@ def find_warnings(rows: Sequence[Mapping[str, Any]]) -> list[str]:
             f"entropy has been under a tenth of its first value ({start:.2f} nats) for {PATIENCE} iterations: the "
             "policy has collapsed; raise kl.coefficient, lower optimiser.learning_rate, or look for a reward that one "
             "answer to every prompt satisfies."
+        )
+    if all(row["reward_sd"] < SAME_REWARD * max(1.0, abs(row["reward"])) for row in recent):
+        warnings.append(
+            f"rewards have hardly differed for {PATIENCE} iterations (standard deviation "
+            f"{recent[-1]['reward_sd']:.1g}): there is next to nothing to learn from; a preference model whose scores "
+            "lie far from those it was calibrated on gives 0 or 1 to everything."
+        )
+    if all(row["length_tokens"] < ONLY_EOS for row in recent):
+        warnings.append(
+            f"responses have been all but empty for {PATIENCE} iterations: the reward pays for ending at once; look at "
+            "what it gives an empty text."
         )
     return warnings
 

@@ -143,6 +143,12 @@ def _read_table(path: Path, options: dict[str, Any]) -> dict[str, Any]:
     if misplaced:
         kind = "votes" if are_votes else "ratings"
         raise InputError(f"--{misplaced[0].replace('_', '-')}: {path} is taken as {kind}, which have no such column.")
+    usual = {RatingColumns().value[0], VoteColumns().choice}
+    if not given.keys() & {"value", "choice"} and usual.isdisjoint(table.columns):
+        raise InputError(
+            f"{path} has neither a column value (ratings) nor a column choice (votes); expected single judgments, and "
+            f"--value or --choice to name theirs. Its columns are {', '.join(map(str, table.columns))}."
+        )
     read: JudgmentTable
     if are_votes:
         read = votes_of_table(table, VoteColumns(**given))
