@@ -160,7 +160,7 @@ def test_a_systems_own_name_goes_before_what_a_choice_usually_means() -> None:
         ("header.csv", "item,worker,system,value\n", {}, "has no rows"),
         ("bad.jsonl", "{", {}, "cannot be read"),
         ("one.csv", "item,worker,system,value\ni,w,s,1\nj,w,s,2\n", {}, "only 'w' has judged; expected at least two"),
-        ("pairs.csv", "prompt,chosen,rejected\na,b,c\n", {}, r"pairs\.csv has neither .* expected single judgments, and"),
+        ("pairs.csv", "prompt,chosen,rejected\na,b,c\n", {}, r"pairs\.csv has neither .* single judgments, and"),
         ("both.csv", "item,worker\ni,w\n", {"choice": "c", "value": ["v"]}, "--value: .* is taken as votes"),
     ],
 )
