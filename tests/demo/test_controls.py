@@ -28,13 +28,14 @@ def test_a_mean_auc_is_held_against_two_of_its_standard_errors() -> None:
     assert not judge_aucs([0.41, 0.45, 0.49])["within_two_standard_errors_of_chance"]  # below counts alike
 
 
-def test_policies_that_heard_nothing_differ_from_b_only_if_the_interval_leaves_out_zero() -> None:
+def test_votes_add_something_only_if_arm_c_leads_policies_that_heard_none_beyond_chance() -> None:
     # Standard error .1 / √3, t(.975, 2) = 4.303: half a width of .248.
-    assert judge_gold_of_policies([0.1, 0.2, 0.3])["interval_contains_zero"]
-    better = judge_gold_of_policies([0.2, 0.3, 0.4])
-    assert not better["interval_contains_zero"]
-    assert better["mean"]["low"] == pytest.approx(0.3 - 4.303 * 0.1 / 3**0.5, abs=1e-4)
-    assert not judge_gold_of_policies([-0.2, -0.3, -0.4])["interval_contains_zero"]
+    control = judge_gold_of_policies([2.1, 2.2, 2.3], gold_b=2.0, gold_c=2.5)
+    assert control["votes_add_something"]
+    assert control["arm_c_less_them"]["low"] == pytest.approx(0.3 - 4.303 * 0.1 / 3**0.5, abs=1e-4)
+    assert control["gold_less_arm_b"]["estimate"] == pytest.approx(0.2)
+    assert not judge_gold_of_policies([2.1, 2.2, 2.3], gold_b=2.0, gold_c=2.4)["votes_add_something"]
+    assert not judge_gold_of_policies([2.1, 2.2, 2.3], gold_b=2.0, gold_c=1.8)["votes_add_something"]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_the_controls_run_resume_and_leave_the_demo_as_it_was(tmp_path: Path, fi
     assert (demo / "summary.json").read_bytes() == summary
     assert controls == json.loads((demo / "controls" / "results.json").read_text())
     assert len(controls["shuffled_votes"]["aucs"]) == 2
-    assert len(controls["shuffled_policies"]["gold_less_arm_b"]) == 2
+    assert len(controls["shuffled_policies"]["gold"]) == 2
     expect_shuffled_votes(demo)
     assert shares_of_faults(negative / "task") == {"implausible": 0, "malformed": 0}
     assert shares_of_faults(demo / "task")["implausible"] > 0.2

@@ -85,7 +85,7 @@ def judge_aucs(aucs: Sequence[float]) -> Result:
 
 
 def _tune_on_shuffled_votes(shop: Workshop) -> Result:
-    """Policies tuned as arm C was, on reward models that know nothing."""
+    """Policies tuned as arm C was, on reward models that heard nothing."""
     arms = [f"controls/shuffled-policy-{number:02d}" for number in range(shop.experiment.controls.shuffled_policies)]
     base = "base_model=" + str(shop.folder / "supervised" / "policy")
     commands = {}
@@ -93,19 +93,29 @@ def _tune_on_shuffled_votes(shop: Workshop) -> Result:
         scorer = f"reward.preference_model={shop.folder / _shuffled_model(number)}"
         commands[arm] = training.tuning_command(shop, arm, [base, "reward.name=meteor_preference", scorer])
     shop.run_together(*training.unless_done(shop, commands))
-    gold_b = mean_gold(judge_samples(shop, completions_of(shop, "arm-b", "test")))["utility"]
-    return judge_gold_of_policies([_mean_gold_of(shop, shop.folder / arm / "policy") - gold_b for arm in arms])
+    gold_b, gold_c = (
+        mean_gold(judge_samples(shop, completions_of(shop, arm, "test")))["utility"] for arm in ("arm-b", "arm-c")
+    )
+    return judge_gold_of_policies([_mean_gold_of(shop, shop.folder / arm / "policy") for arm in arms], gold_b, gold_c)
 
 
-def judge_gold_of_policies(gold_less_arm_b: Sequence[float]) -> Result:
-    """Whether policies that heard nothing differ from arm B in gold: not if the interval of their mean contains 0."""
-    interval = brief(mean_interval(gold_less_arm_b))
+def judge_gold_of_policies(gold: Sequence[float], gold_b: float, gold_c: float) -> Result:
+    """What hearing the votes adds: arm C's gold less that of policies that heard shuffled ones.
+
+    They may well differ from arm B. A likelihood is one before any vote, and it knows what the corpus seldom says; a
+    verdict knows nothing, and there the difference should be 0.
+    """
+    less_b, added = (
+        brief(mean_interval([own - gold_b for own in gold])),
+        brief(mean_interval([gold_c - own for own in gold])),
+    )
     return {
-        "policies": len(gold_less_arm_b),
-        "gold_less_arm_b": list(gold_less_arm_b),
-        "mean": interval,
-        "interval_contains_zero": interval["low"] <= 0 <= interval["high"],
-        "line": f"gold less arm B: {interval['estimate']:+.3f} [{interval['low']:+.3f}, {interval['high']:+.3f}]",
+        "policies": len(gold),
+        "gold": list(gold),
+        "gold_less_arm_b": less_b,
+        "arm_c_less_them": added,
+        "votes_add_something": added["low"] > 0,
+        "line": f"arm C's gold less theirs: {added['estimate']:+.3f} [{added['low']:+.3f}, {added['high']:+.3f}]",
     }
 
 
