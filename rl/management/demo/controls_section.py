@@ -50,8 +50,8 @@ def describe_controls(path: Path) -> Section:
         ),
     )
     text = "Where there is nothing to learn, nothing must be found: votes with their sides exchanged at random, and a "
-    text += "world whose corpus has no flaw. Policies that heard shuffled votes may gain on arm B, as the likelihood of what "
-    text += "the corpus says is a reward before any vote; what the votes did is arm C's lead over them."
+    text += "world whose corpus has no flaw. Policies that heard shuffled votes may gain on arm B, as the likelihood "
+    text += "of what the corpus says is a reward before any vote; what the votes did is arm C's lead over them."
     return Section("Controls", (Paragraph(text), Table(("control", "found", "expected", "held"), rows)))
 
 
