@@ -77,6 +77,11 @@ def open_run(
         environment = describe_environment(seed=seed, device=device)
         write_json(partial / "environment.json", environment | {"seconds": round(time.monotonic() - started, 1)})
         partial.rename(output)
+    except InputError as error:
+        if resumable:
+            raise InputError(f"{error} To start anew, remove {partial} first.") from error
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     except BaseException:
         if not resumable:
             shutil.rmtree(partial, ignore_errors=True)

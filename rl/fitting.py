@@ -107,7 +107,13 @@ def refuse_changes(saved: Mapping[str, Any], present: Mapping[str, Any], path: P
     """InputError for the first setting that differs from what `path` was made with."""
     for key, value in present.items():
         if saved.get(key) != value:
+            then, now = (_shorten(entry) for entry in (saved.get(key), value))
             raise InputError(
-                f"{path} was made with {key} = {saved.get(key)}, this run has {value}; "
-                "resume with the same configuration and data."
+                f"{path} was made with {key} = {then}, this run has {now}; resume with the same configuration and data."
             )
+
+
+def _shorten(value: Any) -> str:
+    """The beginning of a sha256 tells two apart."""
+    text = str(value)
+    return f"{text[:8]}…" if len(text) == 64 and " " not in text else text

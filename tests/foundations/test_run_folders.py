@@ -97,3 +97,15 @@ def test_a_run_below_a_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
         open_run(tmp_path / "votes.jsonl" / "run", config={}),
     ):
         raise AssertionError("the run was opened")
+
+
+def test_a_run_that_can_be_resumed_says_what_to_remove_where_its_input_is_the_fault(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match=r"^lower the rate\. To start anew, remove .*run\.partial first\.$"),
+        open_run(tmp_path / "run", config={}, resumable=True),
+    ):
+        raise InputError("lower the rate.")
+    assert (tmp_path / "run.partial").is_dir()
+    with pytest.raises(InputError, match=r"^lower the rate\.$"), open_run(tmp_path / "other", config={}):
+        raise InputError("lower the rate.")
+    assert not (tmp_path / "other.partial").exists()

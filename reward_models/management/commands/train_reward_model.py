@@ -39,4 +39,4 @@ class Command(PipelineCommand):
             self.stderr.write(f"{summary['prompts_cut']} prompts lost their beginning: with --max-tokens {most}.")
         if reason := summary.get("test", {}).get("reason"):
             self.stderr.write(f"Not evaluated: {reason}.")
-        return summary
+        return summary and {**summary, "model": options["output"] / "model"}

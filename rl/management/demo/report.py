@@ -41,7 +41,7 @@ CAVEAT = (
 LEAD = (
     "A small T5 learns from a corpus that often swaps who does what to whom. METEOR hardly sees the flaw; the "
     "(simulated) workers do. Their votes train a reward model, NLPO tunes the policy against it, and other workers "
-    "compare the outcome with a policy that had all the same except the votes."
+    "compare the outcome with a policy that had all the same except the reward model."
 )
 
 
