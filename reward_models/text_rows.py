@@ -84,7 +84,7 @@ class TextReader:
                     "expected shorter completions, or a model that was trained with more max_tokens."
                 )
         rooms = [self.room.for_prompt(row) for row in completion_ids]
-        prompt_ids = [row[max(0, len(row) - room) :] for row, room in zip(self.encode(prompts), rooms, strict=True)]
+        prompt_ids = [row[-room:] for row, room in zip(self.encode(prompts), rooms, strict=True)]
         if self.needs_prompt and not all(prompt_ids):
             text = completions[prompt_ids.index([])]
             raise InputError(f"the prompt of {text[:60]!r} is empty; this model's likelihood needs text before it.")
