@@ -30,7 +30,8 @@ def resample_runs(
     draws: int = DRAWS,
 ) -> Floats:
     """Values (R, 1 + D) of a score of `analysis.pair_scores.SCORES` for R runs, a column of logits each: on all rows,
-    then on each draw of clusters. The same seed draws the same clusters for whatever runs.
+    then on each draw of clusters. The same seed draws the same clusters for whatever runs. Draws of one cluster would
+    all be the same and are NaN, so that no interval comes of them.
     """
     require_columns(table, label, cluster, *logits)
     require_no_gaps(table, label, cluster, *logits)
@@ -38,6 +39,8 @@ def resample_runs(
     runs = [numbers(table, name) for name in logits]
     generator = np.random.default_rng(seed)
     values = [_score_runs(score, np.ones((1, len(table))), labels, runs)]
+    if clusters == 1:
+        return np.concatenate([*values, np.full((len(runs), draws), np.nan)], axis=1)
     for block in blocks(draws, len(table)):
         weights = cluster_counts(clusters, block, generator)[:, rows_of].astype(np.float64)
         values.append(_score_runs(score, weights, labels, runs))

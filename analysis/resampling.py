@@ -117,13 +117,18 @@ def bootstrap_estimate(
     confidence: float = CONFIDENCE,
     reason_if_undefined: str = "",
 ) -> Estimate:
-    """The statistic on all rows, with its cluster-bootstrap interval. cluster_of_row (N,): codes 0..K-1."""
+    """The statistic on all rows, with its cluster-bootstrap interval. cluster_of_row (N,): codes 0..K-1.
+
+    One cluster gives none: every draw would be the same, and its ends those of a certainty.
+    """
     rows = len(cluster_of_row)
     clusters = int(cluster_of_row.max()) + 1 if rows else 0
     estimate = float(statistic(np.ones((1, rows)))[0]) if rows else NAN
     if not np.isfinite(estimate):
         reason = reason_if_undefined if rows else "no row has the values that are needed"
         return Estimate(NAN, used=rows, dropped=dropped, clusters=clusters, method=method, reason=reason)
+    if clusters == 1:
+        return Estimate(estimate, used=rows, dropped=dropped, clusters=1, method=f"{method}; of one cluster")
     generator = np.random.default_rng(seed)
     values = [
         statistic(cluster_counts(clusters, block, generator)[:, cluster_of_row].astype(np.float64))

@@ -174,3 +174,11 @@ def test_a_calibration_table_counts_each_pair_once() -> None:
         pd.DataFrame({"label": labels, "logit": logits}), label="label", logit="logit", seed=0, draws=2
     )
     assert gap.sum() == pytest.approx(error["calibration_error"].estimate)
+
+
+def test_one_prompt_gives_estimates_and_no_interval() -> None:
+    """Every draw would be the same: an interval without width, which looks like certainty."""
+    table = pairs(0, rows=4)
+    for score in evaluate_scorer(table, label="label", logit="logit", cluster="prompt", seed=0).values():
+        assert math.isfinite(score.estimate) and math.isnan(score.low) and math.isnan(score.high)
+        assert score.clusters == 1 and "bootstrap" not in score.method and score.reason == ""
