@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import matplotlib as mpl
@@ -131,9 +132,11 @@ def shorten(name: str, longest: int = 34) -> str:
 def draw_intervals(
     axes: Axes, centres: Sequence[float], lows: Sequence[float], highs: Sequence[float], colour: str
 ) -> None:
+    """A dot and its interval a row; a dot at the end of the axis is whole."""
     rows = np.arange(len(centres))
     axes.hlines(rows, lows, highs, color=colour, linewidth=2.2, zorder=2)
-    axes.plot(centres, rows, "o", color=colour, markersize=7.5, markeredgecolor=PAPER, markeredgewidth=1.2, zorder=3)
+    dots: dict[str, Any] = {"color": colour, "markersize": 7.5, "markeredgecolor": PAPER, "markeredgewidth": 1.2}
+    axes.plot(centres, rows, "o", **dots, zorder=3, clip_on=False)
 
 
 def write_right(axes: Axes, texts: Sequence[str]) -> None:

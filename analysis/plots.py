@@ -214,8 +214,17 @@ def plot_position_bias(left_shares: pd.DataFrame) -> Figure:
         axes.annotate(f"{coverage:.1%}".replace(".0", ""), end, (5, 0), textcoords="offset points", color=MUTED)
     axes.axhline(0.5, color=INK, linewidth=1)
     is_outside = np.abs(shares - 0.5) > stats.norm.ppf(0.999) * np.sqrt(0.25 / np.maximum(decided, 1))
-    axes.scatter(decided[~is_outside], shares[~is_outside], s=32, color=BLUE, edgecolors=PAPER, zorder=3)
-    axes.scatter(decided[is_outside], shares[is_outside], s=46, color=ORANGE, marker="D", edgecolors=INK, zorder=3)
+    axes.scatter(decided[~is_outside], shares[~is_outside], s=32, color=BLUE, edgecolors=PAPER, zorder=3, clip_on=False)
+    axes.scatter(
+        decided[is_outside],
+        shares[is_outside],
+        s=46,
+        color=ORANGE,
+        marker="D",
+        edgecolors=INK,
+        zorder=3,
+        clip_on=False,
+    )
     axes.set_ylim(0, 1.02)
     axes.set_xlim(0, votes[-1])
     axes.yaxis.set_major_locator(MultipleLocator(0.25))

@@ -60,6 +60,7 @@ def _draw_simulated(axes: Axes, grid: "PowerGrid", raters: int, index: int) -> N
         markeredgecolor=PAPER,
         elinewidth=1.3,
         zorder=3,
+        clip_on=False,  # a dot at 0 or 1 is whole
         label=f"{raters} {'rater' if raters == 1 else 'raters'}",
     )
 
