@@ -1,7 +1,7 @@
 """How a training ends: the model that it left is evaluated on the test split, and gets its card."""
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from annotation.records import Preference
 from annotation.run_folders import RunFolder
 from reward_models.config import RewardModelConfig
 from reward_models.dataset import PairSplits
+from reward_models.management.cautions import caution_of_training
 from reward_models.management.model_card import TrainedModel, write_card
 from reward_models.management.model_evaluation import Evaluation, evaluate_in_folder, name_scorers, read_votes
 from reward_models.model import PreferenceModel
@@ -55,7 +56,8 @@ def conclude_training(
     Without a majority on any test pair nothing can be measured: `test` then says so, and so does the card.
     """
     scorer = load_scorer(folder.path)  # from disk, so that what is evaluated is what others will load
-    evaluation = evaluate_test_split(name, data, scorer, folder.path / EVALUATION)
+    cautions = [each for each in [caution_of_training(summary)] if each]
+    evaluation = evaluate_test_split(name, data, scorer, folder.path / EVALUATION, cautions)
     calibration = folder.path / EVALUATION / "figures" / "calibration.png" if evaluation else None
     trained = TrainedModel(
         name=name,
@@ -76,7 +78,9 @@ def conclude_training(
     return concluded
 
 
-def evaluate_test_split(name: str, data: TrainingData, scorer: Scorer, folder: Path) -> Evaluation | None:
+def evaluate_test_split(
+    name: str, data: TrainingData, scorer: Scorer, folder: Path, cautions: Sequence[str] = ()
+) -> Evaluation | None:
     """The files of `evaluate_reward_model --output` in `folder`; None if no test pair has a majority.
 
     On the votes as they were cast, also for a control that learned shuffled ones.
@@ -86,4 +90,5 @@ def evaluate_test_split(name: str, data: TrainingData, scorer: Scorer, folder: P
         return None
     shutil.rmtree(folder, ignore_errors=True)  # what an interrupted run had begun
     folder.mkdir()
-    return evaluate_in_folder(name_scorers(scorer), preferences, read_votes(Path(data.pairs)), folder, name=name)
+    votes = read_votes(Path(data.pairs))
+    return evaluate_in_folder(name_scorers(scorer), preferences, votes, folder, name=name, cautions=cautions)

@@ -1,6 +1,7 @@
 """How good a reward model is on votes, beside what the votes allow. For the command and for the demo."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ def evaluate_on_votes(preferences: Sequence[Preference], scorers: dict[str, Scor
         raise InputError("no pair has a majority; expected some on which accuracy can be measured.")
     pairs, texts = tabulate_scores(decided, scorers)
     names = list(scorers)
-    report: dict[str, Any] = {"pairs": len(decided)}
+    report: dict[str, Any] = {"pairs": len(decided), "prompts": len({pair.prompt for pair in decided})}
     for name in names:
         paired = evaluate_scorer(pairs, label="is_a", logit=name, cluster="prompt", seed=seed)
         pooled = evaluate_scorer(texts, label="is_chosen", logit=name, cluster="prompt", seed=seed)
@@ -64,6 +65,20 @@ def tabulate_scores(pairs: Sequence[Preference], scorers: dict[str, Score]) -> t
 def _brief(estimate: Any) -> dict[str, Any]:
     content = asdict(estimate)
     return {key: content[key] for key in ("estimate", "low", "high", "used")}
+
+
+def blank_undefined(content: Any) -> Any:
+    """`content` with None for each number that is not defined: JSON knows no NaN."""
+    if isinstance(content, dict):
+        return {name: blank_undefined(value) for name, value in content.items()}
+    if isinstance(content, list):
+        return [blank_undefined(value) for value in content]
+    return None if isinstance(content, float) and math.isnan(content) else content
+
+
+def is_clear(difference: Mapping[str, Any]) -> bool:
+    """Whether the interval leaves out 0; without an interval nothing is clear."""
+    return bool(difference["low"] > 0 or difference["high"] < 0)
 
 
 def gold_score(world: Path) -> Score:

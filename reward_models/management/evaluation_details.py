@@ -11,6 +11,7 @@ from analysis.resampling import bootstrap_estimate
 from analysis.tables import cluster_codes
 from annotation.records import Comparison, Preference
 from reward_models.baselines import words_of
+from reward_models.management.cautions import caution_of_prompts, caution_of_split
 from reward_models.management.evaluation import Score, evaluate_on_votes, tabulate_scores
 
 VOTES = {"a": 1.0, "b": -1.0, "tie": 0.0, "both_bad": 0.0}
@@ -23,8 +24,12 @@ def evaluate_in_detail(
     comparisons: Sequence[Comparison],
     split: str,
     seed: int,
+    cautions: Sequence[str] = (),
 ) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
-    """Everything that the page shows of one split, and its tables."""
+    """Everything that the page shows of one split, and its tables.
+
+    cautions: about the model, beside those that are found here.
+    """
     # The model reads each text once, however many of the tables it stands in.
     scorers = scorers | {MODEL: _remember(scorers[MODEL])}
     pairs = [pair for pair in preferences if pair.split == split]
@@ -36,6 +41,10 @@ def evaluate_in_detail(
     evaluation = {
         "split": split,
         "pairs": measured["pairs"],
+        "prompts": measured["prompts"],
+        "cautions": [
+            each for each in (caution_of_split(split), *cautions, caution_of_prompts(measured["prompts"])) if each
+        ],
         "scorers": {name: measured[name] for name in scorers},
         "differences": {name: entry for name, entry in measured.items() if " less " in name},
         "workers": compare_with_workers(comparisons, pairs, scorers[MODEL], seed),

@@ -18,9 +18,10 @@ from analysis.drawing import (
     save_figure,
     write_right,
 )
-from analysis.report import Figure, KeyNumber, Paragraph, Part, Report, Section, Table, write_report
-from analysis.results import format_interval, format_number
+from analysis.report import Figure, KeyNumber, Note, Paragraph, Part, Report, Section, Table, write_report
+from analysis.results import count_nouns, format_interval, format_number
 from annotation.run_folders import plain, write_json
+from reward_models.management.evaluation import blank_undefined, is_clear
 from reward_models.management.evaluation_details import MODEL
 
 MEASURES = {
@@ -40,7 +41,7 @@ WORKER, MODEL_BESIDE = "one worker, by the other workers", "the model, by the sa
 
 def write_evaluation(evaluation: dict[str, Any], tables: dict[str, pd.DataFrame], folder: Path, title: str) -> None:
     """`results.json`, `tables/`, `figures/` and `report.html` in `folder`."""
-    write_json(folder / "results.json", plain(evaluation))
+    write_json(folder / "results.json", blank_undefined(plain(evaluation)))
     (folder / "tables").mkdir()
     for name, table in tables.items():
         table.to_csv(folder / "tables" / f"{name}.csv", index=False)
@@ -56,13 +57,14 @@ def write_evaluation(evaluation: dict[str, Any], tables: dict[str, pd.DataFrame]
 
 def build_page(evaluation: dict[str, Any], figures: dict[str, Drawing], title: str) -> Report:
     model, workers = evaluation["scorers"][MODEL], evaluation["workers"]
+    pairs = count_nouns(evaluation["pairs"], "pair")
     numbers = [_key_number(model["pair_accuracy"], "pair accuracy"), _key_number(model["pooled_auc"], "pooled AUC")]
     if workers:
         numbers += [_key_number(workers["rater"], WORKER), _key_number(workers["scorer"], MODEL_BESIDE)]
     return Report(
         title=title,
-        kicker=f"Reward model · {evaluation['split']} split · {evaluation['pairs']} pairs with a majority",
-        lead=_lead(model["pair_accuracy"], workers),
+        kicker=f"Reward model · {evaluation['split']} split · {pairs} with a majority",
+        lead=_lead(evaluation),
         key_numbers=tuple(numbers),
         sections=(
             Section("Beside what is simple, and beside people", tuple(_describe_scorers(evaluation, figures))),
@@ -79,13 +81,22 @@ BREAKDOWN = (
 )
 
 
-def _lead(accuracy: dict[str, Any], workers: dict[str, Any]) -> str:
-    found = f"On pairs that it has not seen, the model prefers what most workers chose in {accuracy['estimate']:.1%}."
+PAIRS_OF = {
+    "train": "of the train split",
+    "validation": "of the validation split",
+    "test": "of the test split, which it has not seen",
+}
+
+
+def _lead(evaluation: dict[str, Any]) -> str:
+    accuracy, workers = evaluation["scorers"][MODEL]["pair_accuracy"], evaluation["workers"]
+    pairs = PAIRS_OF[evaluation["split"]]
+    found = f"On pairs {pairs}, the model prefers what most workers chose in {accuracy['estimate']:.1%}."
     if not workers:
         return found
     worker, model, gap = (workers[name] for name in ("rater", "scorer", "difference"))
     verdict = "cannot be told from"
-    if not gap["low"] <= 0 <= gap["high"]:
+    if is_clear(gap):
         verdict = "is better than" if gap["estimate"] > 0 else "is worse than"
     return (
         f"{found} Held against the other workers of a pair, it {verdict} a single worker: {model['estimate']:.1%} "
@@ -111,6 +122,7 @@ def _describe_scorers(evaluation: dict[str, Any], figures: dict[str, Drawing]) -
         "prompts too."
     )
     return [
+        *([Note(" ".join(evaluation["cautions"]), "Read this first.")] if evaluation["cautions"] else []),
         Figure(figure_svg(figures["accuracy"]), "Pair accuracy. Dashed: chance."),
         Table(("scorer", *MEASURES.values()), tuple(rows), caption=caption),
         Paragraph(note),
@@ -132,11 +144,11 @@ def describe_lengths(lengths: dict[str, Any]) -> str:
         for share in (model, voters)
     ]
     verdict = "The two shares cannot be told apart."
-    if not gap["low"] <= 0 <= gap["high"]:
+    if is_clear(gap):
         verdict = f"It leans {'more' if gap['estimate'] > 0 else 'less'} to the longer one than they do."
     return (
-        f"Of {voters['used']} pairs whose completions differ in words, the model prefers the longer one in "
-        f"{shares[0]}, the voters in {shares[1]}. {verdict}"
+        f"Of {count_nouns(voters['used'], 'pair')} whose completions differ in words, the model prefers the longer one "
+        f"in {shares[0]}, the voters in {shares[1]}. {verdict}"
     )
 
 
@@ -152,7 +164,7 @@ def _describe_calibration(evaluation: dict[str, Any], figures: dict[str, Drawing
     if found:
         parts.append(
             Paragraph(
-                f"The temperature that the {found['validation_pairs']} validation pairs ask for is "
+                f"The temperature of least log loss on {count_nouns(found['validation_pairs'], 'validation pair')} is "
                 f"{format_number(found['temperature'], 2)}; with it the log loss here goes from "
                 f"{format_number(found['log_loss_as_trained'])} to {format_number(found['log_loss_scaled'])} nats, the "
                 f"calibration error from {format_number(found['calibration_error_as_trained'])} to "
@@ -184,7 +196,7 @@ def _draw_shares(names: list[str], shares: pd.DataFrame) -> Drawing:
         centres, lows, highs = (shares[name].astype(float).tolist() for name in ("estimate", "low", "high"))
         draw_intervals(axes, centres, lows, highs, colour=BLUE)
         axes.axvline(0.5, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-        axes.set_xlim(min(0.4, float(shares["low"].min())), 1)
+        axes.set_xlim(min(0.4, float(shares[["low", "estimate"]].astype(float).min(axis=None))), 1)
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         write_right(axes, [f"{share:.1%}" for share in shares["estimate"].astype(float)])
     return figure
@@ -196,7 +208,7 @@ def draw_calibration(table: pd.DataFrame) -> Drawing:
         figure, (axes,) = new_figure(7)
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         axes.vlines(table["predicted"], table["low"], table["high"], color=BLUE, linewidth=2)
-        axes.plot(table["predicted"], table["observed"], "o", color=BLUE, markersize=7)
+        axes.plot(table["predicted"], table["observed"], "o", color=BLUE, markersize=7, clip_on=False)
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
         axes.set_aspect("equal")

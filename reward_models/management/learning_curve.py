@@ -9,7 +9,7 @@ from annotation.errors import InputError
 from annotation.record_readers import read_manifest
 from reward_models.config import RewardModelConfig
 from reward_models.management.conclusion import NO_MAJORITY, TrainingData, expect_room
-from reward_models.management.evaluation import gold_score
+from reward_models.management.evaluation import blank_undefined, gold_score
 from reward_models.management.learning_curve_measures import measure_outcomes
 from reward_models.management.learning_curve_page import write_curve
 from reward_models.management.learning_curve_trainings import SHARES, choose_sizes, train_sizes
@@ -55,7 +55,10 @@ def measure_learning_curve(
         raise InputError(f"{data.pairs}: {NO_MAJORITY}; expected some on which accuracy can be measured.")
     gold = gold_score(plan.world) if plan.world else None
     # Before the folder: bad input leaves nothing behind.
-    expect_room(prepare_training(config, data.splits).learner.model, data.source.preferences)
+    model = prepare_training(config, data.splits).learner.model
+    expect_room(model, data.source.preferences)
+    layout = model.settings.layout
+    del model  # it takes memory that the trainings may need
     planned = {**recorded, "shares": list(sizes), "repeats": plan.repeats, "world": plan.world}
     with open_run_together(output, data, config, planned, resume=resume) as folder:
         outcomes = train_sizes(config, data.splits, test, sizes, plan.repeats, folder.path)
@@ -63,9 +66,9 @@ def measure_learning_curve(
             return {}
         results = measure_outcomes(outcomes, test, read_votes(Path(data.pairs)), gold=gold, seed=config.seed)
         manifest = read_manifest(Path(data.pairs)) if data.source.layout == EXPORT else {}
-        results["epochs"] = config.epochs
+        results["epochs"], results["layout"] = config.epochs, layout
         results["simulated"] = bool(manifest.get("simulated"))
         results["may_share_prompts"] = data.may_share_prompts
         write_curve(results, folder.path)
-        folder.write_summary(results)
+        folder.write_summary(blank_undefined(results))
         return results

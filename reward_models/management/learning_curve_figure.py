@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import log
+from math import isfinite, log
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -95,6 +95,7 @@ def _limits(panel: Panel) -> tuple[float, float]:
     """Around means, intervals, runs and the ceiling: chance may be so far off that it would flatten the curve."""
     drawn = [mean[key] for mean in panel.means for key in ("estimate", "low", "high")]
     drawn += [value for values in panel.runs for value in values] + ([panel.ceiling[1]] if panel.ceiling else [])
+    drawn = [value for value in drawn if isfinite(value)]
     lowest, highest = min(drawn), max(drawn)
     room = MARGIN * (highest - lowest) or MARGIN
     return lowest - room, highest + room

@@ -1,5 +1,6 @@
 """A learning curve as files: results.json, a table, a figure, and a page that says whether more votes would help."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from matplotlib.figure import Figure as Drawing
 
 from analysis.drawing import figure_svg, save_figure
 from analysis.report import Figure, KeyNumber, Note, Paragraph, Part, Report, Section, Table, write_report
-from analysis.results import capitalized, format_interval, format_number
+from analysis.results import capitalized, count_nouns, format_interval, format_number
 from annotation.run_folders import plain, write_json
+from reward_models.management.cautions import name_untrained
+from reward_models.management.evaluation import blank_undefined, is_clear
 from reward_models.management.evaluation_page import MEASURES
 from reward_models.management.learning_curve_figure import VOTE_LOSS, draw_curve
 
@@ -29,7 +32,7 @@ NEAR_DUPLICATES = (
 
 def write_curve(results: Mapping[str, Any], folder: Path) -> None:
     """`results.json`, `tables/learning_curve.csv`, `figures/learning_curve.{svg,png}`, `report.html` in `folder`."""
-    write_json(folder / "results.json", plain(results))
+    write_json(folder / "results.json", blank_undefined(plain(results)))
     (folder / "tables").mkdir(exist_ok=True)
     tabulate_curve(results).to_csv(folder / "tables" / "learning_curve.csv", index=False)
     figure = draw_curve(results)
@@ -73,8 +76,8 @@ def build_page(results: Mapping[str, Any], figure: Drawing) -> Report:
     return Report(
         title="How much more would votes help?",
         kicker=f"Learning curve · {len(results['sizes'])} sizes, each trained {trained} · "
-        f"{results['pairs']} test pairs with a majority",
-        lead=judge_gain(gain),
+        f"{count_nouns(results['pairs'], 'test pair')} with a majority",
+        lead=judge_curve(results),
         key_numbers=tuple(numbers),
         sections=(
             Section("The curve", (*notes, Figure(figure_svg(figure), _caption(results)), _tabulate_sizes(results))),
@@ -82,6 +85,24 @@ def build_page(results: Mapping[str, Any], figure: Drawing) -> Report:
             Section("What is left to gain", tuple(_describe_ceilings(results))),
         ),
         footer="Made by measure_learning_curve; every number is in results.json and tables/learning_curve.csv.",
+    )
+
+
+def judge_curve(results: Mapping[str, Any]) -> str:
+    """The lead: whether more votes would help, or that nothing was learned by which it could be told."""
+    return describe_untrained(results) or judge_gain(results["gain"])
+
+
+def describe_untrained(results: Mapping[str, Any]) -> str:
+    """Why the curve tells nothing: no training of its last two sizes improved on the untrained model. Else empty."""
+    untrained = [all(run["best_epoch"] == 0 for run in size["runs"]) for size in results["sizes"]]
+    if not all(untrained[-2:]):
+        return ""
+    which = "at any size" if all(untrained) else "at the last two sizes"
+    tested = name_untrained(results["layout"])
+    return (
+        f"No epoch improved on the untrained model {which}: what was tested there is {tested}, whatever the votes. So "
+        "the curve says nothing about more votes. Try another learning rate, or more epochs."
     )
 
 
@@ -93,6 +114,8 @@ def judge_gain(gain: Mapping[str, Any]) -> str:
 
 def _judge_vote_loss(gain: Mapping[str, Any]) -> str:
     found = gain["measures"][DECISIVE]
+    if math.isnan(found["low"]):
+        return "Test pairs of one prompt are too few for an interval, so whether the curve still rises cannot be told."
     step = f"From {_count(gain['votes_before'])} to {_count(gain['votes_after'])} votes the log loss of a vote"
     if found["high"] < 0:
         change = f"{_number(found, -1)} nats {_interval(found, -1)}"
@@ -108,7 +131,7 @@ def _list_clear_changes(measures: Mapping[str, Any]) -> list[str]:
     sentences = []
     for name in ("pair_accuracy", "pooled_auc"):
         found = measures[name]
-        if not found["low"] <= 0 <= found["high"]:
+        if is_clear(found):
             sign = 1 if found["estimate"] > 0 else -1
             label, verb = capitalized(LABELS[name]), "rises" if sign > 0 else "falls"
             sentences.append(f"{label} {verb} by {_number(found, sign)} {_interval(found, sign)}.")
@@ -133,7 +156,9 @@ def _tabulate_sizes(results: Mapping[str, Any]) -> Table:
         epochs = ", ".join(str(run["best_epoch"]) for run in size["runs"])
         rows.append((_count(size["votes"]), f"{size['pairs']:,}", *cells, epochs))
     columns = ("votes", "pairs", *(LABELS[name] for name in shown), "best epoch")
-    return Table(columns, tuple(rows), caption="Means over trainings, with 95% intervals.")
+    is_improved = all(run["best_epoch"] for size in results["sizes"] for run in size["runs"])
+    untrained = "" if is_improved else " Best epoch 0: no epoch improved on the untrained model, which was kept."
+    return Table(columns, tuple(rows), caption=f"Means over trainings, with 95% intervals.{untrained}")
 
 
 def _describe_gain(results: Mapping[str, Any]) -> list[Part]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from analysis.results import count_nouns
 from annotation.errors import InputError
 from annotation.records import Preference
 from annotation.run_folders import RunFolder, plain, write_json
@@ -48,7 +49,7 @@ def choose_sizes(shares: Sequence[float], pairs: int) -> dict[float, int]:
             raise InputError(f"--shares: expected shares above 0 and up to 1, found {share:g}.")
     sizes = {share: max(1, round(share * pairs)) for share in sorted(set(shares))}
     if len(sizes) < 2 or len(set(sizes.values())) < len(sizes):
-        found = ", ".join(f"{share:g} ({size} pairs)" for share, size in sizes.items())
+        found = ", ".join(f"{share:g} ({count_nouns(size, 'pair')})" for share, size in sizes.items())
         raise InputError(f"--shares: expected at least two, of different numbers of pairs, found {found}.")
     return sizes
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from analysis.results import format_interval, format_number
+from analysis.results import count_nouns, format_interval, format_number
 from annotation.records import SPLITS
 from reward_models.config import RewardModelConfig
 from reward_models.dataset import PairSplits, count_votes
+from reward_models.management.cautions import caution_of_prompts, caution_of_training
 from reward_models.management.evaluation_details import MODEL
 from reward_models.management.evaluation_page import IN_NATS, MEASURES, SURER_MAJORITY, describe_lengths
 from reward_models.management.markdown import quote_markdown, write_table
@@ -100,12 +101,15 @@ def _open_card(trained: TrainedModel) -> str:
             "> **A control.** Both sides' votes were exchanged in a random half of the pairs before training; this "
         )
         notes += "model is not meant to be used.\n\n"
+    if caution := caution_of_training(trained.summary):
+        notes += f"> **Untrained.** {caution}\n\n"
+    learned = "learned nothing that helped from" if caution else "learned from"
     votes, pairs = count_votes(trained.splits.train), len(trained.splits.train)
     return (
         f"{notes}A reward model. It gives a prompt's completion a score s in nats, the higher the more it is expected "
         f"to be preferred; σ(s_a − s_b) is the share of votes that a is expected to get against b. It began as the "
-        f"base model {base} and learned from {votes:,} votes on {pairs:,} pairs of completions by Prefloop's "
-        "`train_reward_model`."
+        f"base model {base} and {learned} {count_nouns(votes, 'vote')} on {count_nouns(pairs, 'pair')} of completions "
+        "by Prefloop's `train_reward_model`."
     )
 
 
@@ -173,9 +177,10 @@ def _count_workers(manifest: Mapping[str, Any]) -> str:
     if not workers:
         return ""
     if not manifest.get("simulated"):
-        return f", judged by {workers:,} workers"
+        return f", judged by {count_nouns(workers, 'worker')}"
     people = _count_people(manifest)
-    return f", judged by {workers - people:,} simulated workers{f' and {people:,} people' if people else ''}"
+    beside = f" and {people:,} {'person' if people == 1 else 'people'}" if people else ""
+    return f", judged by {count_nouns(workers - people, 'simulated worker')}{beside}"
 
 
 def _count_people(manifest: Mapping[str, Any]) -> int:
@@ -195,13 +200,17 @@ def _describe_training(trained: TrainedModel) -> str:
         f"Base model: {quote_markdown(name_source(config.base_model))}, {trained.model.family}; {weights} trained.",
         f"Score, layout `{layout}`: {LAYOUTS[layout]}.",
         f"Loss: {LOSSES[config.loss]}.",
-        f"{summary['steps']:,} steps in {summary['precision']}; the weights are those of epoch "
-        f"{summary['best_epoch']}, which had the least log loss against the shares of votes on the validation split: "
+        f"{count_nouns(summary['steps'], 'step')} in {summary['precision']}; the weights are those "
+        f"{_name_epoch(summary)}, which had the least log loss against the shares of votes on the validation split: "
         f"{format_number(summary['validation_log_loss'])} nats.",
     ]
     names = [name for name in RewardModelConfig.__slots__ if name not in HIDDEN]
     settings = write_table(("setting", "value"), [(f"`{name}`", str(getattr(config, name))) for name in names])
     return f"{_list(facts)}\n\n{settings}"
+
+
+def _name_epoch(summary: Mapping[str, Any]) -> str:
+    return f"of epoch {summary['best_epoch']}" if summary["best_epoch"] else "from before the first epoch"
 
 
 # How good it is
@@ -212,8 +221,9 @@ def _describe_evaluation(evaluation: Evaluation | None) -> str:
         return "Not evaluated: no pair of the test split has a majority of its votes."
     results = evaluation.results
     parts = [
-        f"On {results['pairs']:,} pairs with a majority from the {results['split']} split, whose prompts it has not "
-        "seen; in brackets 95% bootstrap intervals over prompts.",
+        f"On {count_nouns(results['pairs'], 'pair')} with a majority from the {results['split']} split, whose prompts "
+        "it has not seen; in brackets 95% bootstrap intervals over prompts.",
+        caution_of_prompts(results["prompts"]),
         _tabulate_scorers(results),
         _describe_workers(results["workers"]),
         _tabulate_parts(evaluation),
@@ -256,7 +266,9 @@ def _tabulate_parts(evaluation: Evaluation) -> str:
         for row in table.drop(left_out).itertuples()
     ]
     note = (
-        f"\n\n{len(left_out):,} more pairings of systems, of fewer pairs each, are left out." if len(left_out) else ""
+        f"\n\nLeft out: {count_nouns(len(left_out), 'more pairing')} of systems, of fewer pairs each."
+        if len(left_out)
+        else ""
     )
     return write_table(("part", MEASURES["pair_accuracy"], "pairs"), rows) + note
 
@@ -277,8 +289,9 @@ def _describe_temperature(calibration: Mapping[str, Any]) -> str:
     if not calibration:
         return ""
     loss, scaled = (format_number(calibration[f"log_loss_{name}"]) for name in ("as_trained", "scaled"))
+    validation = count_nouns(calibration["validation_pairs"], "validation pair")
     return (
-        f"The temperature that the {calibration['validation_pairs']:,} validation pairs with a majority ask for is "
+        f"On {validation} with a majority the temperature of least log loss is "
         f"{format_number(calibration['temperature'], 2)}: scores divided by it would have a log loss of {scaled} nats "
         f"instead of {loss}. They are left as they are. {SURER_MAJORITY}"
     )

@@ -10,14 +10,14 @@ import pandas as pd
 from annotation.record_readers import holds_records, read_comparisons
 from annotation.records import Comparison, Preference
 from reward_models.baselines import score_length, score_overlap
-from reward_models.management.evaluation import Score, gold_score
+from reward_models.management.evaluation import Score, blank_undefined, gold_score
 from reward_models.management.evaluation_details import MODEL, evaluate_in_detail
 from reward_models.management.evaluation_page import write_evaluation
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What was measured, as results.json has it, and its tables."""
+    """What was measured, as results.json has it but for NaN, and its tables."""
 
     results: dict[str, Any]
     tables: dict[str, pd.DataFrame]
@@ -26,7 +26,7 @@ class Evaluation:
     def headlines(self) -> dict[str, Any]:
         """The model's own measures, and what workers reach: what a summary says."""
         results = self.results
-        return {"pairs": results["pairs"], **results["scorers"][MODEL], "workers": results["workers"]}
+        return blank_undefined({"pairs": results["pairs"], **results["scorers"][MODEL], "workers": results["workers"]})
 
 
 def name_scorers(
@@ -51,12 +51,13 @@ def evaluate_in_folder(
     name: str,
     split: str = "test",
     seed: int = 0,
+    cautions: Sequence[str] = (),
 ) -> Evaluation:
     """Evaluate on a split and write `results.json`, `tables/`, `figures/` and `report.html` into `folder`.
 
-    votes: of single workers, for what they reach; name: of the model, in the page's title.
+    votes: of single workers, for what they reach; name: of the model, in the page's title; cautions: about the model.
     """
-    results, tables = evaluate_in_detail(preferences, scorers, votes, split, seed)
+    results, tables = evaluate_in_detail(preferences, scorers, votes, split, seed, cautions)
     write_evaluation(results, tables, folder, f"How well {name} predicts votes")
     return Evaluation(results, tables)
 

@@ -94,7 +94,35 @@ def test_a_single_test_pair_with_a_majority_is_enough(base: Path, tmp_path: Path
     rewrite_test_pairs(export, slice(1, None), votes_a=0, votes_b=0, votes_tie=3, label="", margin=0.0)
     summary, _ = train(export, base, tmp_path / "run")
     assert summary["test"]["pairs"] == 1 and summary["test"]["pair_accuracy"]["estimate"] in (0, 0.5, 1)
-    assert not re.search(r"\bnan\b", (tmp_path / "run" / "model" / "README.md").read_text())
+    assert summary["test"]["pair_accuracy"]["low"] is None  # JSON has no NaN
+    card = (tmp_path / "run" / "model" / "README.md").read_text()
+    page = (tmp_path / "run" / "evaluation" / "report.html").read_text()
+    assert not re.search(r"\bnan\b", card) and "NaN" not in (tmp_path / "run" / "summary.json").read_text()
+    for text in (card, page):
+        assert "All pairs with a majority are of one prompt: too few for an interval." in text
+        assert "1 pair with a majority" in text and not re.search(r"\b1 \w* ?(pairs|votes|steps)\b", text)
+    assert re.search(r"\| reward model \| [01]\.\d{3} no interval \|", card) and "no interval" in page
+    assert "[0.000, 0.000]" not in page + card and "[1.000, 1.000]" not in page + card
+
+
+@pytest.mark.parametrize(("options", "is_untrained"), [(["--learning-rate=50"], True), (["--layout=decoder"], False)])
+def test_that_no_epoch_improved_is_said_on_screen_in_the_card_and_on_the_page(
+    options: list[str], is_untrained: bool, base: Path, tmp_path: Path
+) -> None:
+    """At the high rate the first step already ruins the model."""
+    export = write_export(tmp_path / "export", 120)
+    summary, said = train(export, base, tmp_path / "run", *options)
+    card = (tmp_path / "run" / "model" / "README.md").read_text()
+    page = (tmp_path / "run" / "evaluation" / "report.html").read_text()
+    apart, shown = tmp_path / "apart", io.StringIO()
+    call_command("evaluate_reward_model", tmp_path / "run" / "model", export, output=apart, stdout=io.StringIO(),
+                 stderr=shown)  # fmt: skip
+    assert (apart / "report.html").read_text() == page.replace("How well run predicts", "How well model predicts")
+    sentence = "No epoch improved on the untrained model; this is the base model with a fitted scale."
+    assert (summary["best_epoch"] == 0) == is_untrained
+    for text in (said, card, page, shown.getvalue()):
+        assert (sentence in text) == is_untrained == ("No epoch improved" in text)
+    assert ("from before the first epoch" in card) == is_untrained != (f"of epoch {summary['best_epoch']}" in card)
 
 
 class InterruptedRunError(Exception):

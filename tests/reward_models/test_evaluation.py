@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from annotation.record_readers import read_comparisons
 from annotation.records import SCHEMA_VERSION, to_dict
 from reward_models.baselines import score_length, score_overlap
 from reward_models.checkpoints import load_base_model, save_model
+from reward_models.management.cautions import caution_of_models, caution_of_prompts, caution_of_training
+from reward_models.management.evaluation import blank_undefined, is_clear
 from reward_models.management.evaluation_details import compare_lengths, compare_with_workers, evaluate_in_detail
-from reward_models.management.evaluation_page import describe_lengths
+from reward_models.management.evaluation_page import describe_lengths, draw_breakdown, draw_calibration
 from tests.analysis.exports import comparison
 from tests.reward_models.pairs import make_pair, make_pairs
 
@@ -123,6 +126,55 @@ def test_the_leaning_is_told_by_its_interval(ends: tuple[float, float], verdict:
     assert verdict in text and "50.0% [40.0, 60.0]" in text
 
 
+@pytest.mark.parametrize(
+    ("split", "said"),
+    [
+        ("train", "has learned the votes on these very pairs"),
+        ("validation", "was chosen by these very pairs"),
+        ("test", ""),
+    ],
+)
+def test_only_pairs_of_the_test_split_are_called_not_seen(split: str, said: str, base: Path, tmp_path: Path) -> None:
+    export = write_votes(tmp_path / "export")
+    save_model(load_base_model(str(base), "decoder"), tmp_path / "judge")
+    alone, shown = io.StringIO(), io.StringIO()
+    call_command("evaluate_reward_model", tmp_path / "judge", export, split=split, stdout=io.StringIO(), stderr=alone)
+    call_command("evaluate_reward_model", tmp_path / "judge", export, split=split, output=tmp_path / "evaluation",
+                 stdout=io.StringIO(), stderr=shown)  # fmt: skip
+    page = (tmp_path / "evaluation" / "report.html").read_text()
+    assert f"On pairs of the {split} split" in page and ("not seen" in page) == (split == "test")
+    for text in (page, alone.getvalue(), shown.getvalue()):
+        assert said in text and ("these very pairs" in text) == bool(said)
+    cautions = json.loads((tmp_path / "evaluation" / "results.json").read_text())["cautions"]
+    assert shown.getvalue().splitlines()[-len(cautions) :] == cautions or not cautions
+
+
+def test_few_prompts_are_said_to_give_too_narrow_an_interval_and_one_to_give_none() -> None:
+    assert caution_of_prompts(1).endswith("too few for an interval.")
+    assert "of 19 prompts" in caution_of_prompts(19) and "too narrow" in caution_of_prompts(2)
+    assert caution_of_prompts(20) == ""
+
+
+def test_without_an_interval_no_difference_is_clear() -> None:
+    nowhere = {"estimate": 1.0, "low": math.nan, "high": math.nan}
+    assert not is_clear(nowhere) and blank_undefined({"x": [nowhere]}) == {"x": [nowhere | {"low": None, "high": None}]}
+    for low, high, clear in ((0.1, 0.2, True), (-0.2, -0.1, True), (-0.1, 0.1, False), (0.0, 0.1, False)):
+        assert is_clear({"low": low, "high": high}) == clear
+
+
+def test_dots_at_the_ends_of_an_axis_are_whole_and_within_it() -> None:
+    """A share of 0 or 1 lies on the axis' edge, which would cut its dot in half."""
+    rows = [{"by": "x", "part": str(share), "accuracy": share, "low": math.nan, "high": math.nan, "pairs": 1}
+            for share in (0.0, 1.0)]  # fmt: skip
+    (shares,) = draw_breakdown(pd.DataFrame(rows)).axes
+    assert shares.get_xlim() == (0, 1)
+    bins = pd.DataFrame({"predicted": [0.0, 1.0], "observed": [0.0, 1.0], "low": [0.0, 0.2], "high": [0.8, 1.0]})
+    (calibration,) = draw_calibration(bins).axes
+    for axes in (shares, calibration):
+        (dots,) = [line for line in axes.lines if line.get_marker() == "o"]
+        assert not dots.get_clip_on()
+
+
 @pytest.mark.parametrize("with_votes", [True, False])
 def test_the_command_writes_a_page_that_holds_its_figures(
     with_votes: bool,
@@ -142,3 +194,24 @@ def test_the_command_writes_a_page_that_holds_its_figures(
     assert ("single worker" in page) == with_votes
     assert {path.stem for path in (output / "figures").glob("*.png")} == {"accuracy", "breakdown", "calibration"}
     assert set(pd.read_csv(output / "tables" / "breakdown.csv")["by"]) == {"vote margin", "chosen is", "systems"}
+
+
+def test_what_an_untrained_model_is_depends_on_its_layout() -> None:
+    said = [caution_of_training({"best_epoch": 0, "layout": layout}) for layout in ("likelihood", "scalar", "decoder")]
+    base_models = [sentence.removeprefix("No epoch improved on the untrained model; this is ") for sentence in said]
+    assert base_models == [
+        "the base model with a fitted scale.",
+        "the base model with a head that was drawn and never trained.",
+        "the base model.",
+    ]
+    assert caution_of_training({"best_epoch": 1, "layout": "scalar"}) == caution_of_training({}) == ""
+
+
+def test_of_several_models_the_untrained_ones_are_named(tmp_path: Path) -> None:
+    for name, epoch in (("one", 0), ("two", 3)):
+        (tmp_path / name / "model").mkdir(parents=True)
+        (tmp_path / name / "summary.json").write_text(json.dumps({"best_epoch": epoch, "layout": "decoder"}))
+    (tmp_path / "elsewhere").mkdir()
+    folders = [tmp_path / "one", tmp_path / "two" / "model", tmp_path / "elsewhere"]
+    assert caution_of_models(folders) == ["one: No epoch improved on the untrained model; this is the base model."]
+    assert caution_of_models(folders[1:]) == []

@@ -24,7 +24,13 @@ from reward_models.management.evaluation import evaluate_on_votes
 from reward_models.management.evaluation_details import compare_with_workers
 from reward_models.management.learning_curve_figure import CHANCE, draw_curve, list_panels
 from reward_models.management.learning_curve_measures import MEASURED, measure_outcomes, tabulate_half_votes
-from reward_models.management.learning_curve_page import build_page, judge_gain, tabulate_curve
+from reward_models.management.learning_curve_page import (
+    build_page,
+    describe_untrained,
+    judge_curve,
+    judge_gain,
+    tabulate_curve,
+)
 from reward_models.management.learning_curve_trainings import Outcome, choose_sizes, draw_subset, recall_scores
 from tests.reward_models.exports import write_export
 from tests.reward_models.pairs import make_pair, make_pairs
@@ -78,6 +84,7 @@ def test_shares_become_numbers_of_pairs_in_rising_order() -> None:
     assert choose_sizes([1, 0.05, 0.5], 100) == {0.05: 5, 0.5: 50, 1: 100}
     assert choose_sizes([0.001, 1.0], 100) == {0.001: 1, 1.0: 100}
     for shares, sentence in (([0.5, 1.2], "found 1.2"), ([0.0, 1], "found 0"), ([1.0], r"found 1 \(100 pairs\)"),
+                             ([0.001, 0.002], r"found 0.001 \(1 pair\), 0.002 \(1 pair\)\."),
                              ([0.5, 0.501], r"found 0.5 \(50 pairs\), 0.501 \(50 pairs\)")):  # fmt: skip
         with pytest.raises(InputError, match=sentence):
             choose_sizes(shares, 100)
@@ -335,7 +342,7 @@ def test_the_command_leaves_a_page_a_table_and_a_figure(curve: Path) -> None:
     assert row["votes"] == 3 * row["pairs"]
     page = (curve / "report.html").read_text()
     assert page.count("<svg") == 1 and "Simulated votes." in page
-    assert judge_gain(results["gain"]).split(".")[0] in page
+    assert judge_curve(results).split(".")[0] in page
     for title in (
         "pair accuracy",
         "pooled AUC",
@@ -361,6 +368,55 @@ def test_the_page_says_what_is_left_to_gain(has_votes: bool, export: Path) -> No
     assert set(tabulate_curve(results)["run"]) == {"1", "2", "3", "mean"}
     assert "recall" not in str(build_page(results, draw_curve(results)))
     assert "recall" in str(build_page(results | {"may_share_prompts": True}, draw_curve(results)).sections[0])
+
+
+@pytest.mark.parametrize(
+    ("epochs", "said"),
+    [
+        ([[0, 0], [0, 0], [0, 0]], "No epoch improved on the untrained model at any size"),
+        ([[1, 0], [0, 0], [0, 0]], "No epoch improved on the untrained model at the last two sizes"),
+        ([[0, 0], [0, 1], [0, 0]], ""),
+        ([[0, 0], [0, 0], [2, 0]], ""),
+    ],
+)
+def test_a_curve_of_untrained_models_is_not_called_flat(epochs: list[list[int]], said: str, export: Path) -> None:
+    outcomes, test = make_outcomes(export)
+    middle = [replace(outcome, share=0.7, pairs=70) for outcome in outcomes[:3]]
+    results = measure_outcomes([*outcomes[:2], *middle[:2], *outcomes[3:5]], test, [], seed=0)
+    results |= {"simulated": False, "may_share_prompts": False, "epochs": 5, "layout": "likelihood"}
+    for size, of_runs in zip(results["sizes"], epochs, strict=True):
+        for run, epoch in zip(size["runs"], of_runs, strict=True):
+            run["best_epoch"] = epoch
+    lead = build_page(results, draw_curve(results)).lead
+    if not said:
+        assert describe_untrained(results) == "" and lead == judge_gain(results["gain"])
+        return
+    assert lead.startswith(f"{said}: what was tested there is the base model with a fitted scale")
+    assert "flat" not in lead and "says nothing about more votes" in lead
+
+
+def test_the_command_says_where_nothing_was_learned_and_the_table_marks_it(
+    base: Path, export: Path, tmp_path: Path
+) -> None:
+    """At such a rate the first step already ruins the model."""
+    said = io.StringIO()
+    words = [*OPTIONS, f"--base-model={base}", f"--output={tmp_path / 'run'}", "--learning-rate=50"]
+    call_command("measure_learning_curve", export, *words, stdout=io.StringIO(), stderr=said)
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert {run["best_epoch"] for size in results["sizes"] for run in size["runs"]} == {0}
+    assert "No epoch improved on the untrained model at any size" in said.getvalue()
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Best epoch 0: no epoch improved on the untrained model, which was kept." in page
+
+
+def test_test_pairs_of_one_prompt_give_no_interval_and_no_verdict(export: Path) -> None:
+    outcomes, test = make_outcomes(export)
+    alone = [replace(outcome, scores_a=outcome.scores_a[:1], scores_b=outcome.scores_b[:1]) for outcome in outcomes]
+    results = measure_outcomes(alone, test[:1], [], seed=0)
+    gain = results["gain"]["measures"]["pair_accuracy"]
+    assert math.isfinite(gain["estimate"]) and math.isnan(gain["low"]) and math.isnan(gain["high"])
+    assert judge_gain(results["gain"]).startswith("Test pairs of one prompt are too few for an interval")
+    draw_curve(results)
 
 
 def test_sizes_that_lie_close_are_named_once(export: Path) -> None:

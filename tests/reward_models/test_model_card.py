@@ -140,7 +140,7 @@ def test_numbers_stand_where_they_belong(run: Path, card: str) -> None:
         assert f"{quote_markdown(row.part)} | {said(ends)} | {row.pairs} |" in text
     calibration = results["calibration"]
     loss = f"{calibration['log_loss_scaled']:.3f} nats instead of {calibration['log_loss_as_trained']:.3f}"
-    assert loss in text and f"ask for is {calibration['temperature']:.2f}" in text
+    assert loss in text and f"least log loss is {calibration['temperature']:.2f}" in text
     summary = json.loads((run / "summary.json").read_text())
     assert f"{summary['validation_log_loss']:.3f} nats" in section(card, "How it was trained")
     settings = json.loads((run / "model" / "preference_model.json").read_text())

@@ -8,7 +8,8 @@ from annotation.errors import InputError
 from annotation.management.command import PipelineCommand, seed
 from annotation.records import SPLITS
 from annotation.run_folders import open_run
-from reward_models.management.evaluation import evaluate_on_votes
+from reward_models.management.cautions import caution_of_models, caution_of_prompts, caution_of_split
+from reward_models.management.evaluation import blank_undefined, evaluate_on_votes
 from reward_models.management.model_evaluation import evaluate_in_folder, name_scorers, read_votes
 from reward_models.management.scorers import (
     add_model_options,
@@ -43,14 +44,22 @@ class Command(PipelineCommand):
         members = load_members(options)
         alone = dict(zip(short_names(models), members, strict=True)) if len(members) > 1 else {}
         scorers = name_scorers(combine_members(members, options), options["world"], alone)
+        cautions = caution_of_models(models)
         if output is None:
-            return evaluate_on_votes(pairs, scorers, seed)
+            measured = evaluate_on_votes(pairs, scorers, seed)
+            self._warn(caution_of_split(split), *cautions, caution_of_prompts(measured["prompts"]))
+            return blank_undefined(measured)
         inputs = [path for path in (*models, Path(options["pairs"])) if path.exists()]
         recorded = {name: options[name] for name in ("pairs", "split", "seed", "combine", "penalty")}
         with open_run(output, config=recorded, inputs=inputs, seed=seed) as folder:
             votes, name = read_votes(Path(options["pairs"])), name_together(models, options)
             evaluation = evaluate_in_folder(
-                scorers, source.preferences, votes, folder.path, name=name, split=split, seed=seed
+                scorers, source.preferences, votes, folder.path, name=name, split=split, seed=seed, cautions=cautions
             )
-            folder.write_summary(evaluation.results)
+            folder.write_summary(blank_undefined(evaluation.results))
+        self._warn(*evaluation.results["cautions"])
         return {"report": output / "report.html", **evaluation.headlines}
+
+    def _warn(self, *cautions: str) -> None:
+        for caution in filter(None, cautions):
+            self.stderr.write(caution)

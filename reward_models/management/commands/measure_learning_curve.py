@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from annotation.management.command import PipelineCommand
+from reward_models.management.evaluation import blank_undefined
 from reward_models.management.learning_curve import CurvePlan, measure_learning_curve
+from reward_models.management.learning_curve_page import describe_untrained
 from reward_models.management.learning_curve_trainings import SHARES
 from reward_models.management.training import add_training_options, read_config, read_data
 from reward_models.pair_sources import PAIRS_HELP
@@ -35,10 +37,13 @@ class Command(PipelineCommand):
         results = measure_learning_curve(config, data, plan, options["output"], recorded, resume=options["resume"])
         if not results:
             return {}
+        if said := describe_untrained(results):
+            self.stderr.write(said)
         largest = results["sizes"][-1]
-        return {
+        measured = {
             "report": options["output"] / "report.html",
             "votes": largest["votes"],
             **largest["measures"],
             "gain": results["gain"],
         }
+        return blank_undefined(measured)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from annotation.management.command import PipelineCommand
+from reward_models.management.cautions import caution_of_training
 from reward_models.management.training import add_training_options, read_config, read_data, train_in_folder
 from reward_models.pair_sources import PAIRS_HELP
 
@@ -37,6 +38,8 @@ class Command(PipelineCommand):
         if summary.get("prompts_cut"):
             most = summary["max_tokens"]
             self.stderr.write(f"{summary['prompts_cut']} prompts lost their beginning: with --max-tokens {most}.")
+        if caution := caution_of_training(summary):
+            self.stderr.write(caution)
         if reason := summary.get("test", {}).get("reason"):
             self.stderr.write(f"Not evaluated: {reason}.")
         return summary and {**summary, "model": options["output"] / "model"}
