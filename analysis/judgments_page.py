@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.drawing import figure_svg
 from analysis.findings import Chapter, Finding
-from analysis.report import Details, Figure, KeyNumber, Note, Paragraph, Part, Report, Section, Table
+from analysis.narrow_drawing import show_figure
+from analysis.report import Details, KeyNumber, Note, Paragraph, Part, Report, Section, Table
 from analysis.results import format_interval, format_number, format_p
 
 HEADLINES = ("sign_flip", "binomial", "alpha_nominal", "alpha_ordinal", "blocked_tukey")
@@ -89,13 +89,13 @@ def _describe_data(manifest: Mapping[str, Any], counts: Mapping[str, Any]) -> li
 def _describe_chapter(chapter: Chapter) -> list[Part]:
     parts: list[Part] = [Paragraph(f"Workers were asked: {chapter.introduction}")] if chapter.introduction else []
     parts += [Paragraph(finding.reading) for finding in chapter.findings if not finding.is_aside]
-    parts += [Figure(figure_svg(named.figure), named.caption) for named in chapter.figures if not named.is_aside]
+    parts += [show_figure(named.figure, named.caption) for named in chapter.figures if not named.is_aside]
     if chapter.findings:
         parts.append(_tabulate_findings(chapter))
     for name, table in chapter.tables.items():
         if not name.endswith(NOT_SHOWN):
             parts += _show_table(name, table)
-    asides = tuple(Figure(figure_svg(named.figure), named.caption) for named in chapter.figures if named.is_aside)
+    asides = tuple(show_figure(named.figure, named.caption) for named in chapter.figures if named.is_aside)
     return [*parts, Details("More figures", asides)] if asides else parts
 
 

@@ -15,6 +15,8 @@ from analysis.report_style import STYLE_SHEET
 # A number, an interval or a p-value, with at most one word (its unit) after it.
 NUMBER = re.compile(r"(p [=<] )?[\[<−+\-]?[\d.,−+\-\s%]+\]?( of \d+)?( \w+)?")
 
+INTERVAL = re.compile(r"\[[\d.,−% ]+\]|\(no interval\)")
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Paragraph:
@@ -59,15 +61,20 @@ class Table:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Figure:
-    """`svg` is an element from `figure_svg`; `description` is for those who cannot see it."""
+    """`svg` is an element from `figure_svg`; `description` is for those who cannot see it.
+
+    narrow: the same for a phone, another `<svg>`; without one a phone shows `svg`, scaled down.
+    """
 
     svg: str
     caption: str
     description: str = ""
+    narrow: str = ""
 
     def __post_init__(self) -> None:
-        if not self.svg.lstrip().startswith("<svg") or "<script" in self.svg.lower():
-            raise ValueError("expected one <svg> element without scripts")
+        for svg in (self.svg, self.narrow or self.svg):
+            if not svg.lstrip().startswith("<svg") or "<script" in svg.lower():
+                raise ValueError("expected one <svg> element without scripts")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -197,12 +204,13 @@ def _render_table(table: Table) -> str:
         "<tr>" + "".join(f"<td{kind}>{_breakable(cell)}</td>" for cell, kind in zip(row, kinds, strict=True)) + "</tr>"
         for row in table.rows
     )
-    caption = f"<caption>{_prose(table.caption)}</caption>" if table.caption else ""
+    # Outside of what scrolls, so that it is read whole beside a wide table.
+    caption = f'<p class="caption">{_prose(table.caption)}</p>' if table.caption else ""
     # Focusable, so that a wide table can be scrolled from the keyboard.
     label = escape(table.caption or "table", quote=True)
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table>{caption}'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<div class="table">{caption}<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></div>"
     )
 
 
@@ -212,19 +220,30 @@ def _is_numeric(rows: Sequence[Sequence[str]], column: int) -> bool:
 
 
 def _prose(text: str) -> str:
-    """Escaped; a p-value is not torn apart at the end of a line."""
-    return re.sub(r"\bp (=|&lt;) (?=[\d.])", "p&nbsp;\\1&nbsp;", escape(text))
+    """Escaped; a p-value or an interval is not torn apart at the end of a line."""
+    return _keep_whole(escape(text))
 
 
 def _breakable(text: str) -> str:
-    """Escaped, with places where a long name such as supervised+nlpo may break."""
-    return re.sub(r"(?<=[+_/])(?=\w)", "<wbr>", _prose(text))
+    """As `_prose`, with places where a long name such as supervised+nlpo may break."""
+    return _keep_whole(re.sub(r"(?<=[+_/])(?=\w)", "<wbr>", escape(text)))
+
+
+def _keep_whole(escaped: str) -> str:
+    p_values = re.sub(r"\bp (=|&lt;) (?=[\d.])", "p&nbsp;\\1&nbsp;", escaped)
+    return INTERVAL.sub(r'<span class="interval">\g<0></span>', p_values)
 
 
 def _render_figure(figure: Figure) -> str:
     label = escape(figure.description or figure.caption, quote=True)
-    svg = figure.svg.strip().replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
-    return f'<figure><div class="scroll">{svg}</div><figcaption>{_prose(figure.caption)}</figcaption></figure>'
+    layouts = {"wide": figure.svg, "narrow": figure.narrow} if figure.narrow else {"only": figure.svg}
+    svgs = [
+        svg.strip().replace("<svg", f'<svg class="{layout}" role="img" aria-label="{label}"', 1)
+        for layout, svg in layouts.items()
+    ]
+    return (
+        f'<figure><div class="scroll">{"".join(svgs)}</div><figcaption>{_prose(figure.caption)}</figcaption></figure>'
+    )
 
 
 def _render_side_by_side(part: SideBySide) -> str:

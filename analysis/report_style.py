@@ -44,16 +44,17 @@ section { border-top: 1px solid var(--line); padding-top: 2.2rem; margin-top: 3r
 .scroll { overflow-x: auto; }
 .scroll:focus-visible, summary:focus-visible, a:focus-visible { outline: 2px solid var(--accent); outline-offset: 3px; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; margin: 0 0 .4rem; }
-caption { text-align: left; color: var(--muted); font-size: .88rem; padding: 0 0 .5rem; }
+.caption { color: var(--muted); font-size: .88rem; margin: 0 0 .5rem; }
 th, td { text-align: left; padding: .5rem .9rem .5rem 0; vertical-align: top; border-bottom: 1px solid var(--line); }
 th { color: var(--muted); font-weight: 600; font-size: .82rem; vertical-align: bottom; }
 thead th { border-bottom-color: var(--muted); }
 td.number, th.number { text-align: right; }
-td.number { white-space: nowrap; }
+td.number, .interval { white-space: nowrap; }
 th:last-child, td:last-child { padding-right: 0; }
-div.scroll:has(table) { margin: 1.3rem 0 1.7rem; }
+div.table { margin: 1.3rem 0 1.7rem; }
 figure { margin: 1.7rem 0 2.2rem; }
 figure svg { display: block; width: 100%; min-width: 34rem; max-width: 52rem; height: auto; font-family: var(--sans); }
+figure svg.narrow { display: none; min-width: 0; max-width: 32rem; }
 figcaption { color: var(--muted); font-size: .9rem; line-height: 1.5; max-width: 44rem; margin-top: .5rem; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(14rem, 1fr)); gap: .9rem; }
 .compare { margin-bottom: 1.6rem; }
@@ -69,6 +70,9 @@ footer p { color: var(--muted); font-size: .85rem; }
   .numbers { grid-template-columns: 1fr 1fr; }
   .numbers > div { padding: .8rem .9rem; }
   .numbers .value { font-size: 1.5rem; }
+  figure svg { min-width: 0; }
+  figure svg.wide { display: none; }
+  figure svg.narrow { display: block; }
 }
 @media print { main { max-width: none; padding: 0; } section { break-inside: avoid-page; } nav { display: none; } }
 """

@@ -6,12 +6,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from analysis.drawing import figure_svg, save_figure
+from analysis.drawing import save_figure
 from analysis.findings import Chapter, Finding
 from analysis.judgments import VERSIONS_OF, file_name, without_nan
+from analysis.narrow_drawing import show_figure
 from analysis.plan_findings import Pilot, PlanOptions, describe_plan, read_pilots
 from analysis.power import Variances
-from analysis.report import Details, Figure, Note, Paragraph, Part, Report, Section, Table, write_report
+from analysis.report import Details, Note, Paragraph, Part, Report, Section, Table, write_report
 from analysis.results import NAN, format_interval, format_number
 from annotation.errors import InputError
 from annotation.run_folders import plain, write_json
@@ -116,13 +117,13 @@ def build_page(chapter: Chapter, options: PlanOptions) -> Report:
     """The report: what is needed, the curves, and what was assumed."""
     first, *rest = chapter.figures
     sections = [Section("What is needed", tuple(_describe_needs(chapter)))]
-    curves: list[Part] = [Figure(figure_svg(named.figure), named.caption) for named in rest]
+    curves: list[Part] = [show_figure(named.figure, named.caption) for named in rest]
     for name, table in chapter.tables.items():
         rows = tuple(tuple(_cell(value) for value in row) for row in table.itertuples(index=False))
         shown = Table(tuple(str(column).replace("_", " ") for column in table.columns), rows)
         curves.append(Details(f"{name.replace('_', ' ')}: all {len(rows)} designs", (shown,)))
     sections.append(Section("Power over items and raters", tuple(curves)))
-    sections.append(Section("Where the variance lies", (Figure(figure_svg(first.figure), first.caption),)))
+    sections.append(Section("Where the variance lies", (show_figure(first.figure, first.caption),)))
     sections.append(Section("What this assumes", tuple(_explain(options))))
     return Report(
         title=chapter.title,

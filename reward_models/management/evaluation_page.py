@@ -1,5 +1,7 @@
 """The evaluation of a reward model as files: results.json, tables, and a page with its figures."""
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,13 @@ from analysis.drawing import (
     MUTED,
     draw_intervals,
     figure_style,
-    figure_svg,
     name_rows,
     new_figure,
     save_figure,
     write_right,
 )
-from analysis.report import Figure, KeyNumber, Note, Paragraph, Part, Report, Section, Table, write_report
+from analysis.narrow_drawing import show_figure
+from analysis.report import KeyNumber, Note, Paragraph, Part, Report, Section, Table, write_report
 from analysis.results import count_nouns, format_interval, format_number
 from annotation.run_folders import plain, write_json
 from reward_models.management.evaluation import blank_undefined, is_clear
@@ -108,11 +110,19 @@ def _key_number(measure: dict[str, Any], label: str) -> KeyNumber:
     return KeyNumber(format_number(measure["estimate"]), label, format_interval(measure["low"], measure["high"]))
 
 
+def write_measure(measure: Mapping[str, Any], name: str = "estimate") -> str:
+    """A number with its interval, or with the word that it has none. name: of the number, beside `low` and `high`."""
+    ends = "(no interval)"
+    if not math.isnan(measure["low"]):
+        ends = format_interval(measure["low"], measure["high"])
+    return f"{format_number(measure[name])} {ends}"
+
+
 def _describe_scorers(evaluation: dict[str, Any], figures: dict[str, Drawing]) -> list[Part]:
     rows = []
     for name, measures in evaluation["scorers"].items():
         shown = [measures[key] for key in MEASURES if name == MODEL or key not in IN_NATS]
-        cells = [f"{format_number(each['estimate'])} {format_interval(each['low'], each['high'])}" for each in shown]
+        cells = [write_measure(each) for each in shown]
         rows.append((name, *cells, *["—"] * (len(MEASURES) - len(cells))))
     caption = "With 95% bootstrap intervals over prompts. A tie of scores counts half."
     note = (
@@ -123,14 +133,14 @@ def _describe_scorers(evaluation: dict[str, Any], figures: dict[str, Drawing]) -
     )
     return [
         *([Note(" ".join(evaluation["cautions"]), "Read this first.")] if evaluation["cautions"] else []),
-        Figure(figure_svg(figures["accuracy"]), "Pair accuracy. Dashed: chance."),
+        show_figure(figures["accuracy"], "Pair accuracy. Dashed: chance."),
         Table(("scorer", *MEASURES.values()), tuple(rows), caption=caption),
         Paragraph(note),
     ]
 
 
 def _describe_parts(evaluation: dict[str, Any], figures: dict[str, Drawing]) -> list[Part]:
-    parts: list[Part] = [Figure(figure_svg(figures["breakdown"]), BREAKDOWN)]
+    parts: list[Part] = [show_figure(figures["breakdown"], BREAKDOWN)]
     if evaluation["lengths"]:
         parts.append(Paragraph(describe_lengths(evaluation["lengths"])))
     return parts
@@ -154,8 +164,8 @@ def describe_lengths(lengths: dict[str, Any]) -> str:
 
 def _describe_calibration(evaluation: dict[str, Any], figures: dict[str, Drawing]) -> list[Part]:
     parts: list[Part] = [
-        Figure(
-            figure_svg(figures["calibration"]),
+        show_figure(
+            figures["calibration"],
             "Of pairs that the model gives a probability for a, how many were decided for a: Wilson intervals; the "
             "dashed line is a model that is right as often as it says.",
         )

@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
-from analysis.drawing import figure_svg, save_figure
-from analysis.report import Figure, KeyNumber, Note, Paragraph, Part, Report, Section, Table, write_report
+from analysis.drawing import save_figure
+from analysis.narrow_drawing import show_figure
+from analysis.report import KeyNumber, Note, Paragraph, Part, Report, Section, Table, write_report
 from analysis.results import capitalized, count_nouns, format_interval, format_number
 from annotation.run_folders import plain, write_json
 from reward_models.management.cautions import name_untrained
@@ -80,7 +81,7 @@ def build_page(results: Mapping[str, Any], figure: Drawing) -> Report:
         lead=judge_curve(results),
         key_numbers=tuple(numbers),
         sections=(
-            Section("The curve", (*notes, Figure(figure_svg(figure), _caption(results)), _tabulate_sizes(results))),
+            Section("The curve", (*notes, show_figure(figure, _caption(results)), _tabulate_sizes(results))),
             Section("The last step", tuple(_describe_gain(results))),
             Section("What is left to gain", tuple(_describe_ceilings(results))),
         ),

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from analysis.results import count_nouns, format_interval, format_number
+from analysis.results import count_nouns, format_number
 from annotation.records import SPLITS
 from reward_models.config import RewardModelConfig
 from reward_models.dataset import PairSplits, count_votes
 from reward_models.management.cautions import caution_of_prompts, caution_of_training
 from reward_models.management.evaluation_details import MODEL
-from reward_models.management.evaluation_page import IN_NATS, MEASURES, SURER_MAJORITY, describe_lengths
+from reward_models.management.evaluation_page import IN_NATS, MEASURES, SURER_MAJORITY, describe_lengths, write_measure
 from reward_models.management.markdown import quote_markdown, write_table
 from reward_models.management.model_card_metadata import describe_metadata, name_source, write_metadata
 from reward_models.management.model_card_usage import WITH_PREFLOOP, write_usage
@@ -238,7 +238,7 @@ def _describe_evaluation(evaluation: Evaluation | None) -> str:
 def _tabulate_scorers(results: Mapping[str, Any]) -> str:
     rows = []
     for name, measures in results["scorers"].items():
-        shown = [_with_interval(measures[key]) if name == MODEL or key not in IN_NATS else "—" for key in MEASURES]
+        shown = [write_measure(measures[key]) if name == MODEL or key not in IN_NATS else "—" for key in MEASURES]
         rows.append((quote_markdown(name), *shown))
     return write_table(("scorer", *MEASURES.values()), rows)
 
@@ -246,7 +246,7 @@ def _tabulate_scorers(results: Mapping[str, Any]) -> str:
 def _describe_workers(workers: Mapping[str, Any]) -> str:
     if not workers:
         return ""
-    rater, scorer, gap = (_with_interval(workers[name]) for name in ("rater", "scorer", "difference"))
+    rater, scorer, gap = (write_measure(workers[name]) for name in ("rater", "scorer", "difference"))
     return (
         f"Held against the other workers of a pair, a single worker agrees with their majority in {rater} and the "
         f"model in {scorer}, half where they are divided; the difference is {gap}."
@@ -260,7 +260,7 @@ def _tabulate_parts(evaluation: Evaluation) -> str:
     rows = [
         (
             f"{row.by}: {quote_markdown(str(row.part))}",
-            f"{format_number(row.accuracy)} {format_interval(row.low, row.high)}",
+            write_measure(row._asdict(), "accuracy"),
             f"{row.pairs:,}",
         )
         for row in table.drop(left_out).itertuples()
@@ -277,7 +277,7 @@ def _tabulate_calibration(evaluation: Evaluation) -> str:
     rows = [
         (
             format_number(row.predicted),
-            f"{format_number(row.observed)} {format_interval(row.low, row.high)}",
+            write_measure(row._asdict(), "observed"),
             f"{row.pairs:,}",
         )
         for row in evaluation.tables["calibration"].itertuples()
@@ -295,10 +295,6 @@ def _describe_temperature(calibration: Mapping[str, Any]) -> str:
         f"{format_number(calibration['temperature'], 2)}: scores divided by it would have a log loss of {scaled} nats "
         f"instead of {loss}. They are left as they are. {SURER_MAJORITY}"
     )
-
-
-def _with_interval(measure: Mapping[str, Any]) -> str:
-    return f"{format_number(measure['estimate'])} {format_interval(measure['low'], measure['high'])}"
 
 
 # What it is for, and its limits

@@ -70,7 +70,7 @@ def test_ratings_give_every_statistic_with_its_figures(rated: Path, tmp_path: Pa
     names += ["agreement", "variance_shares", "workers_severity_agreement", "worker_confusions"]
     assert figures == {f"{name}.{suffix}" for name in names for suffix in ("svg", "png")}
     page = (output / "report.html").read_text()
-    assert page.count("<svg") == len(names)
+    assert page.count("<figure>") == len(names)
     assert "&lt; .0001</td>" in page
     assert "How good is &lt;it&gt;?" in page
     assert "The workers are simulated" in page

@@ -49,7 +49,7 @@ def test_variances_give_the_items_that_each_number_of_raters_needs(tmp_path: Pat
     files = {path.relative_to(tmp_path / "plan").as_posix() for path in (tmp_path / "plan").rglob("*.*")}
     assert {"report.html", "summary.json", "tables/ratings_power.csv", "figures/ratings_power.svg"} <= files
     page = (tmp_path / "plan" / "report.html").read_text()
-    assert page.count("<svg") == 2
+    assert page.count("<figure>") == 2
     assert "2 systems need" in page
     assert len(pd.read_csv(tmp_path / "plan" / "tables" / "ratings_power.csv")) == 2 * 5 + 2
 

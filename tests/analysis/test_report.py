@@ -101,6 +101,26 @@ def test_only_columns_of_numbers_are_set_right() -> None:
     assert [' class="number"' in cell for cell in head.split("<th ")[1:]] == [False, True, True, True, True, False]
 
 
+def test_intervals_are_not_torn_apart_and_captions_do_not_scroll_with_their_table() -> None:
+    html = render_part(
+        Table(("share",), (("a/b 0.52 [−0.39, 0.65]",), ("0.1 (no interval)",), ("[sic]",)), "the caption")
+    )
+    assert 'a/<wbr>b 0.52 <span class="interval">[−0.39, 0.65]</span></td>' in html
+    assert '<span class="interval">(no interval)</span>' in html and ">[sic]<" in html
+    assert html.index("the caption</p>") < html.index('class="scroll"')
+    parse(html)
+    assert '<span class="interval">[1, 2%]</span>' in render_part(Paragraph("from [1, 2%] on"))
+
+
+def test_a_figure_has_one_layout_for_a_desk_and_one_for_a_phone() -> None:
+    html = render_part(Figure(SVG, "caption", "what it shows", SVG.replace("M0", "M1")))
+    assert [part.split('"')[0] for part in html.split('<svg class="')[1:]] == ["wide", "narrow"]
+    assert html.count('aria-label="what it shows"') == 2 and html.index("M0") < html.index("M1")
+    assert '<svg class="only"' in render_part(Figure(SVG, "caption"))
+    with pytest.raises(ValueError, match="expected one <svg>"):
+        Figure(SVG, "caption", narrow="<img>")
+
+
 def test_a_p_value_is_not_torn_apart_and_long_names_may_break() -> None:
     assert "p&nbsp;&lt;&nbsp;.0001" in render_part(Paragraph("differs, p < .0001."))
     assert "supervised+<wbr>nlpo" in render_part(Table(("system",), (("supervised+nlpo",),)))

@@ -101,7 +101,7 @@ def test_a_single_test_pair_with_a_majority_is_enough(base: Path, tmp_path: Path
     for text in (card, page):
         assert "All pairs with a majority are of one prompt: too few for an interval." in text
         assert "1 pair with a majority" in text and not re.search(r"\b1 \w* ?(pairs|votes|steps)\b", text)
-    assert re.search(r"\| reward model \| [01]\.\d{3} no interval \|", card) and "no interval" in page
+    assert re.search(r"\| reward model \| [01]\.\d{3} \(no interval\) \|", card) and "no interval" in page
     assert "[0.000, 0.000]" not in page + card and "[1.000, 1.000]" not in page + card
 
 

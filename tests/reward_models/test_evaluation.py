@@ -190,7 +190,7 @@ def test_the_command_writes_a_page_that_holds_its_figures(
     results = json.loads((output / "results.json").read_text())
     assert bool(results["workers"]) == with_votes
     page = (output / "report.html").read_text()
-    assert page.count("<svg") == 3 and "How well judge predicts votes" in page
+    assert page.count("<figure>") == 3 and "How well judge predicts votes" in page
     assert ("single worker" in page) == with_votes
     assert {path.stem for path in (output / "figures").glob("*.png")} == {"accuracy", "breakdown", "calibration"}
     assert set(pd.read_csv(output / "tables" / "breakdown.csv")["by"]) == {"vote margin", "chosen is", "systems"}

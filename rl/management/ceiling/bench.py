@@ -14,13 +14,13 @@ from analysis.drawing import (
     MUTED,
     draw_intervals,
     figure_style,
-    figure_svg,
     name_rows,
     new_figure,
     save_figure,
     write_right,
 )
-from analysis.report import Figure, KeyNumber, Note, Report, Section, Table, write_report
+from analysis.narrow_drawing import show_figure
+from analysis.report import KeyNumber, Note, Report, Section, Table, write_report
 from analysis.results import format_interval, format_number
 from annotation.run_folders import describe_environment, write_json
 from rl.management.ceiling import stages
@@ -124,7 +124,7 @@ def build_page(study: CeilingStudy, outcome: Result, figure: Drawing) -> Report:
         f"nearest in AUC, {best['layout']}.",
         key_numbers=tuple(numbers),
         sections=(
-            Section("Below the ceiling", (Figure(figure_svg(figure), FIGURE), _table(rows), Note(CAVEAT, "Simulated"))),
+            Section("Below the ceiling", (show_figure(figure, FIGURE), _table(rows), Note(CAVEAT, "Simulated"))),
         ),
         footer="Made by bench_ceiling; every number is in results.json and tables/.",
     )

@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.drawing import figure_style, figure_svg
+from analysis.drawing import figure_style
+from analysis.narrow_drawing import show_figure
 from analysis.plots import plot_likert
 from analysis.report import (
     Bullets,
@@ -298,7 +299,7 @@ def describe_time(seconds: Mapping[str, float]) -> Section:
 
 
 def _figure(figure: Any, caption: str) -> Figure:
-    return Figure(figure_svg(figure), caption, caption)
+    return show_figure(figure, caption, caption)
 
 
 def _signed(result: Mapping[str, Any]) -> str:

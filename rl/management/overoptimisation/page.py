@@ -5,12 +5,11 @@ from typing import Any
 
 from matplotlib.figure import Figure as Drawing
 
-from analysis.drawing import figure_svg
+from analysis.narrow_drawing import show_figure
 from analysis.overoptimisation import FORMULAS
 from analysis.report import (
     Bullets,
     Details,
-    Figure,
     KeyNumber,
     Note,
     Paragraph,
@@ -66,7 +65,7 @@ def build_page(study: Overoptimisation, outcome: Result, figure: Drawing) -> Rep
         lead=LEAD,
         key_numbers=key_numbers(outcome),
         sections=(
-            show_figure(figure),
+            describe_figure(figure),
             describe_gains(study, outcome),
             describe_fits(outcome),
             describe_curves(outcome),
@@ -95,9 +94,9 @@ def key_numbers(outcome: Result) -> tuple[KeyNumber, ...]:
     )
 
 
-def show_figure(drawing: Drawing) -> Section:
+def describe_figure(drawing: Drawing) -> Section:
     caption = "Gain over the supervised policy against distance from it, for a single reward model and three ensembles."
-    return Section("Proxy and gold", (Figure(figure_svg(drawing), caption), Paragraph(READING)))
+    return Section("Proxy and gold", (show_figure(drawing, caption), Paragraph(READING)))
 
 
 def describe_gains(study: Overoptimisation, outcome: Result) -> Section:
