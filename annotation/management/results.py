@@ -27,6 +27,8 @@ def _lines(result: Mapping[str, Any], indent: str) -> Iterator[str]:
 
 def _describe(value: Any) -> str:
     if isinstance(value, Mapping):
+        if value["low"] is None:
+            return f"{_describe(value['estimate'])} (no interval)"
         return f"{_describe(value['estimate'])} [{_describe(value['low'])}, {_describe(value['high'])}]"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(map(_describe, value))

@@ -73,3 +73,9 @@ def test_results_are_lines_that_a_person_reads() -> None:
         "    x: 0.05",
         "best: none",
     ]
+
+
+def test_a_result_without_an_interval_says_so() -> None:
+    assert describe_result({"accuracy": {"estimate": 0.5, "low": None, "high": None}}) == [
+        "accuracy: 0.500 (no interval)"
+    ]
