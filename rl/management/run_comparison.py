@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.drawing import figure_svg
 from analysis.intervals import mean_interval, paired_difference_interval
+from analysis.narrow_drawing import show_figure
 from analysis.report import Details, Figure, KeyNumber, Note, Paragraph, Part, Report, Section, Table, write_report
 from analysis.results import Estimate, format_interval, format_number
 from annotation.errors import InputError
@@ -232,7 +232,7 @@ def describe_ends(groups: Groups) -> Iterator[Part]:
             "the paired differences say more."
         )
         figure = draw_finals(panels, xlabel=metric_name(headline_measures(groups)[0][1]))
-        yield Figure(figure_svg(figure), caption, "Final validation metric by label")
+        yield show_figure(figure, caption, "Final validation metric by label")
 
     def cells(measure: Measure) -> list[str]:
         return [_cell(mean_interval([*final_of(seeds, measure).values()])) for seeds in groups.values()]
@@ -297,7 +297,7 @@ def describe_differences(groups: Groups) -> Iterator[Part]:
         caption = (
             f"Mean paired differences from {first}, with 95% intervals; one across the dashed 0 leaves the sign open."
         )
-        yield Figure(figure_svg(figure), caption, "Paired differences of the final validation metric")
+        yield show_figure(figure, caption, "Paired differences of the final validation metric")
 
     def cells(measure: Measure) -> list[str]:
         return [_cell(paired_difference(groups, label, measure), is_signed=True) for label in others]
@@ -329,11 +329,8 @@ def describe_curves(groups: Groups) -> Iterator[Part]:
     caption = "Thick: the mean over seeds. Thin: each seed. Look for more reward at the same KL, not for more KL alone."
     if len(rewards) > 1:
         caption += " The labels have different rewards, so that of their rewards only the shapes compare."
-    yield Figure(
-        figure_svg(draw_panels([panel for panel in panels if panel.lines])),
-        caption,
-        "Reward, KL and entropy by iteration",
-    )
+    drawing = draw_panels([panel for panel in panels if panel.lines])
+    yield show_figure(drawing, caption, "Reward, KL and entropy by iteration")
     for figure, decoding in zip(figures[1:], decodings[1:], strict=True):
         yield Details(f"Validation, {decoding_name(decoding)}", (figure,))
 
@@ -351,9 +348,7 @@ def _draw_evaluations(groups: Groups, decoding: str) -> Figure:
         f"On validation prompts, {decoding_name(decoding)}. Thick: the mean over seeds. Thin: each seed. Look for "
         "thick lines that part by more than the thin ones scatter."
     )
-    return Figure(
-        figure_svg(draw_panels(panels)), caption, f"Validation metrics by iteration, {decoding_name(decoding)}"
-    )
+    return show_figure(draw_panels(panels), caption, f"Validation metrics by iteration, {decoding_name(decoding)}")
 
 
 def mean_lines(traces: Mapping[str, Sequence[Sequence[tuple[int, float]]]]) -> Iterator[Line]:

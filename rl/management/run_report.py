@@ -5,11 +5,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from analysis.drawing import figure_svg
+from analysis.narrow_drawing import show_figure
 from analysis.report import (
     Bullets,
     Details,
-    Figure,
     KeyNumber,
     LabelledText,
     Note,
@@ -135,7 +134,7 @@ def headline_metric(run: PolicyRun) -> str | None:
 def show(*drawn: Curve | None) -> Iterator[Part]:
     for curve in drawn:
         if curve is not None:
-            yield Figure(figure_svg(curve.figure), curve.caption, curve.title)
+            yield show_figure(curve.figure, curve.caption, curve.title)
 
 
 def describe_warnings(run: PolicyRun) -> Section:
@@ -149,7 +148,8 @@ def describe_warnings(run: PolicyRun) -> Section:
         parts.append(Note(f"{cause[:1].upper()}{cause[1:]} (Iteration {where}.)", title))
     if not parts:
         text = (
-            "No warning: the entropy did not collapse, and the mean log-ratio to the reference did not stay negative."
+            "No warning: the entropy did not collapse, the mean log-ratio to the reference did not stay negative, rewards "
+            "differed, and responses were not empty."
         )
         parts.append(Paragraph(text))
     return Section("Warnings", (*parts, Details("The words on this page", (Bullets(WORDS),))))
