@@ -148,8 +148,8 @@ def describe_warnings(run: PolicyRun) -> Section:
         parts.append(Note(f"{cause[:1].upper()}{cause[1:]} (Iteration {where}.)", title))
     if not parts:
         text = (
-            "No warning: the entropy did not collapse, the mean log-ratio to the reference did not stay negative, rewards "
-            "differed, and responses were not empty."
+            "No warning: the entropy did not collapse, the mean log-ratio to the reference did not stay negative, "
+            "rewards differed, and responses were not empty."
         )
         parts.append(Paragraph(text))
     return Section("Warnings", (*parts, Details("The words on this page", (Bullets(WORDS),))))
