@@ -189,6 +189,9 @@ class Preference:
     def __post_init__(self) -> None:
         _expect_member("label", self.label, ("a", "b", ""))
         _expect_member("split", self.split, SPLITS)
+        for name in ("votes_a", "votes_b", "votes_tie", "votes_both_bad"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: expected at least 0, found {getattr(self, name)}")
 
     @property
     def chosen(self) -> str | None:

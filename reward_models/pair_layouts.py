@@ -6,12 +6,12 @@ Only our own export and MultiPref keep every vote; in the other layouts a prefer
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from annotation.errors import InputError
+from reward_models.table_rows import Messages, TableRow
 
-Row = Mapping[str, Any]
 HUMAN, ASSISTANT = "\n\nHuman: ", "\n\nAssistant: "
 # Between the prompt and a completion, where one text holds both.
 SEPARATOR = "\n\n"
@@ -26,9 +26,11 @@ MULTIPREF_LISTS = ("annotations", "normal_worker_annotations", "expert_worker_an
 class VotedPair:
     """Two completions of a prompt, and how many votes each outcome has; the names are empty where there are none.
 
-    degree: how much better a is said to be, below 0 where b is, in the layout's own unit; 0 where nobody said.
+    where: the row that it was read from, for refusals. degree: how much better a is said to be, below 0 where b is, in
+    the layout's own unit; 0 where nobody said.
     """
 
+    where: str
     prompt: str
     completion_a: str
     completion_b: str
@@ -39,108 +41,119 @@ class VotedPair:
     degree: float = 0.0
 
 
-def read_votes(rows: Iterable[Row]) -> Iterator[VotedPair]:
+def read_votes(rows: Iterable[TableRow]) -> Iterator[VotedPair]:
     """Our own preferences, or any table with a count of votes for each side."""
     for row in rows:
-        votes = {name: int(row.get(f"votes_{name}") or 0) for name in ("a", "b", "tie", "both_bad")}
-        systems = (row.get("system_a") or "", row.get("system_b") or "")
-        texts = (row["prompt"], row["completion_a"] or "", row["completion_b"] or "")
-        yield VotedPair(*texts, votes, str(row.get("pair") or ""), *systems)
+        votes = {side: row.count(f"votes_{side}") for side in ("a", "b")}
+        votes |= {other: row.count(f"votes_{other}", is_optional=True) for other in ("tie", "both_bad")}
+        texts = row.text("prompt"), row.text("completion_a"), row.text("completion_b")
+        yield VotedPair(row.where, *texts, votes, row.name("pair"), row.name("system_a"), row.name("system_b"))
 
 
-def read_explicit(rows: Iterable[Row]) -> Iterator[VotedPair]:
+def read_explicit(rows: Iterable[TableRow]) -> Iterator[VotedPair]:
     """TRL with an explicit prompt: prompt, chosen, rejected, as texts or as lists of messages."""
     for row in rows:
-        texts = _text(row["prompt"]), _text(row["chosen"]), _text(row["rejected"])
-        yield VotedPair(*texts, {"a": 1}, degree=_margin(row))
+        texts = _join_messages(row.speech("prompt")), _completion(row, "chosen"), _completion(row, "rejected")
+        yield VotedPair(row.where, *texts, {"a": 1}, degree=row.number("margin"))
 
 
-def read_implicit(rows: Iterable[Row]) -> Iterator[VotedPair]:
+def read_implicit(rows: Iterable[TableRow]) -> Iterator[VotedPair]:
     """TRL with the prompt inside: chosen and rejected begin alike. Messages in common are the prompt; of texts, what
     stands before the last empty line that they have in common.
     """
-    for number, row in enumerate(rows, start=1):
-        chosen, rejected = row["chosen"], row["rejected"]
-        if isinstance(chosen, str):
+    for row in rows:
+        chosen, rejected = row.speech("chosen"), row.speech("rejected")
+        if isinstance(chosen, str) and isinstance(rejected, str):
             prompt = _common_text(chosen, rejected).rpartition(SEPARATOR)[0]
             start = len(prompt) + len(SEPARATOR)
+        elif isinstance(chosen, str) or isinstance(rejected, str):
+            raise row.refuse("rejected", f"{'a text' if isinstance(chosen, str) else 'messages'}, as chosen is")
         else:
             common = list(itertools.takewhile(lambda both: both[0] == both[1], zip(chosen, rejected, strict=False)))
-            prompt, start = _text([message for message, _ in common]), len(common)
+            prompt, start = _join_messages([message for message, _ in common]), len(common)
         if not prompt:
-            raise InputError(f"row {number}: chosen and rejected have no prompt in common; expected both to begin so.")
-        yield VotedPair(prompt, _text(chosen[start:]), _text(rejected[start:]), {"a": 1}, degree=_margin(row))
+            expected = "expected both to begin so"
+            raise InputError(f"{row.where}: chosen and rejected have no prompt in common; {expected}.")
+        completions = _join_messages(chosen[start:]), _join_messages(rejected[start:])
+        yield VotedPair(row.where, prompt, *completions, {"a": 1}, degree=row.number("margin"))
 
 
-def _margin(row: Row) -> float:
-    """By how much the chosen one is better, in TRL's column of that name."""
-    return float(row.get("margin") or 0.0)
-
-
-def read_unpaired(rows: Iterable[Row]) -> Iterator[VotedPair]:
+def read_unpaired(rows: Iterable[TableRow]) -> Iterator[VotedPair]:
     """TRL without pairs: prompt, completion, label. The good and the bad of a prompt are paired in their order."""
-    by_prompt: dict[str, dict[bool, list[str]]] = {}
+    by_prompt: dict[str, dict[bool, list[tuple[str, str]]]] = {}
     for row in rows:
-        sides = by_prompt.setdefault(_text(row["prompt"]), {True: [], False: []})
-        sides[bool(row["label"])].append(_text(row["completion"]))
+        sides = by_prompt.setdefault(_join_messages(row.speech("prompt")), {True: [], False: []})
+        sides[row.truth("label")].append((row.where, _completion(row, "completion")))
     for prompt, sides in by_prompt.items():
-        for good, bad in zip(sides[True], sides[False], strict=False):
-            yield VotedPair(prompt, good, bad, {"a": 1})
+        for (where, good), (_, bad) in zip(sides[True], sides[False], strict=False):
+            yield VotedPair(where, prompt, good, bad, {"a": 1})
 
 
-def read_hh(rows: Iterable[Row]) -> Iterator[VotedPair]:
+def read_hh(rows: Iterable[TableRow]) -> Iterator[VotedPair]:
     """Anthropic's transcripts: the prompt ends with the last "Assistant:" that both have in common."""
-    for number, row in enumerate(rows, start=1):
-        common, marker = _common_text(row["chosen"], row["rejected"]), ASSISTANT.rstrip()
+    for row in rows:
+        texts = row.text("chosen"), row.text("rejected")
+        common, marker = _common_text(*texts), ASSISTANT.rstrip()
         before, found, _ = common.rpartition(marker)
         if not found:
-            raise InputError(
-                f"row {number}: chosen and rejected share no {marker.strip()!r} turn; expected transcripts."
-            )
+            turn = f"share no {marker.strip()!r} turn"
+            raise InputError(f"{row.where}: chosen and rejected {turn}; expected transcripts.")
         start = len(before) + len(marker)
         prompt = before.removeprefix(HUMAN) if before.count(HUMAN.rstrip()) == 1 else before.strip()
         # One space belongs to the form, any more to the text.
-        chosen, rejected = (row[key][start:].removeprefix(" ") for key in ("chosen", "rejected"))
-        yield VotedPair(prompt, chosen, rejected, {"a": 1})
+        chosen, rejected = (text[start:].removeprefix(" ") for text in texts)
+        yield VotedPair(row.where, prompt, chosen, rejected, {"a": 1})
 
 
-def read_shp(rows: Iterable[Row]) -> Iterator[VotedPair]:
+def read_shp(rows: Iterable[TableRow]) -> Iterator[VotedPair]:
     """Stanford's: history, human_ref_A, human_ref_B; labels is 1 where A is preferred. Its scores are no votes."""
     for row in rows:
-        votes = {"a" if int(row["labels"]) == 1 else "b": 1}
-        yield VotedPair(row["history"], row["human_ref_A"], row["human_ref_B"], votes)
+        votes = {"a" if row.truth("labels") else "b": 1}
+        yield VotedPair(row.where, row.text("history"), row.text("human_ref_A"), row.text("human_ref_B"), votes)
 
 
-def read_multipref(rows: Iterable[Row]) -> Iterator[VotedPair]:
+def read_multipref(rows: Iterable[TableRow]) -> Iterator[VotedPair]:
     """Every annotator's judgment: in lists of a comparison's row, or in rows of their own that name the comparison."""
-    by_comparison: dict[str, tuple[Row, Counter[str]]] = {}
-    degrees: dict[str, list[float]] = {}
-    for number, row in enumerate(rows, start=1):
-        name = str(row.get("comparison_id") or number)
-        _, votes = by_comparison.setdefault(name, (row, Counter()))
-        judgments = [judgment for key in MULTIPREF_LISTS for judgment in row.get(key) or ()]
+    by_name: dict[str, tuple[VotedPair, Counter[str], list[float]]] = {}
+    for row in rows:
+        judgments = [judgment for column in MULTIPREF_LISTS for judgment in row.rows(column)]
+        pair = _multipref_pair(row)
+        first, votes, degrees = by_name.setdefault(pair.name or row.where, (pair, Counter(), []))
+        if votes:
+            _expect_one_more(row, pair, first, judgments)
         for judgment in judgments or [row]:
-            choice = _multipref_choice(judgment, number)
+            choice = _multipref_choice(judgment)
             votes[choice] += 1
-            degrees.setdefault(name, []).append(_multipref_degree(judgment, choice))
-    for name, (row, votes) in by_comparison.items():
-        systems = (str(row.get("model_a") or ""), str(row.get("model_b") or ""))
-        prompt = _text(row["text"] if "text" in row else row["prompt"])
-        texts = prompt, _text(row["completion_a"]), _text(row["completion_b"])
-        yield VotedPair(*texts, votes, name, *systems, sum(degrees[name]) / len(degrees[name]))
+            degrees.append(_multipref_degree(judgment, choice))
+    for pair, votes, degrees in by_name.values():
+        yield replace(pair, votes=votes, degree=sum(degrees) / len(degrees))
 
 
-def _multipref_choice(judgment: Mapping[str, Any], number: int) -> str:
-    said = str(judgment.get("overall_pref", "")).lower()
+def _multipref_pair(row: TableRow) -> VotedPair:
+    """The pair of a row, without votes."""
+    prompt = _join_messages(row.speech("text" if "text" in row.cells else "prompt"))
+    texts = prompt, _completion(row, "completion_a"), _completion(row, "completion_b")
+    return VotedPair(row.where, *texts, {}, row.name("comparison_id"), row.name("model_a"), row.name("model_b"))
+
+
+def _expect_one_more(row: TableRow, pair: VotedPair, first: VotedPair, judgments: Sequence[TableRow]) -> None:
+    """That a comparison's further row is one more annotator's."""
+    if judgments:
+        raise row.refuse("comparison_id", f"each once where annotators are in lists, and it is in {first.where} too")
+    if replace(pair, where=first.where) != first:
+        raise row.refuse("comparison_id", f"one pair, and its texts or models are others in {first.where}")
+
+
+def _multipref_choice(judgment: TableRow) -> str:
+    said = judgment.name("overall_pref").lower()
     for beginning, choice in MULTIPREF_CHOICES.items():
         if said.startswith(beginning):
             return choice
-    expected = "A-is-…, B-is-… or Tie"
-    raise InputError(f"row {number}: overall_pref is {judgment.get('overall_pref')!r}; expected {expected}.")
+    raise judgment.refuse("overall_pref", "A-is-…, B-is-… or Tie")
 
 
-def _multipref_degree(judgment: Mapping[str, Any], choice: str) -> float:
-    said = str(judgment.get("overall_pref", "")).lower()
+def _multipref_degree(judgment: TableRow, choice: str) -> float:
+    said = judgment.name("overall_pref").lower()
     degree = next((degree for word, degree in MULTIPREF_DEGREES.items() if word in said), 0.0)
     return {"a": degree, "b": -degree}.get(choice, 0.0)
 
@@ -150,13 +163,21 @@ def _common_text(first: str, second: str) -> str:
     return first[: sum(1 for _ in alike)]
 
 
-def _text(value: str | Sequence[Mapping[str, str]] | None) -> str:
+def _completion(row: TableRow, column: str) -> str:
+    """What stands in a column, which may be an empty text but no empty list."""
+    said = row.speech(column)
+    if not said and not isinstance(said, str):
+        raise row.refuse(column, "a text or at least one message")
+    return _join_messages(said)
+
+
+def _join_messages(said: str | Messages) -> str:
     """A text as it is; of messages, one alone is its content, several are a transcript."""
-    if value is None or isinstance(value, str):
-        return value or ""
-    if len(value) == 1:
-        return value[0]["content"]
-    return SEPARATOR.join(f"{message['role'].capitalize()}: {message['content']}" for message in value)
+    if isinstance(said, str):
+        return said
+    if len(said) == 1:
+        return str(said[0]["content"])
+    return SEPARATOR.join(f"{message['role'].capitalize()}: {message['content']}" for message in said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,14 +186,15 @@ class PairLayout:
 
     name: str
     columns: frozenset[str]
-    read: Callable[[Iterable[Row]], Iterator[VotedPair]]
+    read: Callable[[Iterable[TableRow]], Iterator[VotedPair]]
 
 
 # The first that fits is meant: those that ask for more stand first.
 LAYOUTS = (
     PairLayout("votes", frozenset({"prompt", "completion_a", "completion_b", "votes_a", "votes_b"}), read_votes),
     PairLayout("shp", frozenset({"history", "human_ref_A", "human_ref_B", "labels"}), read_shp),
-    PairLayout("multipref", frozenset({"completion_a", "completion_b"}), read_multipref),
+    PairLayout("multipref", frozenset({"completion_a", "completion_b", "text"}), read_multipref),
+    PairLayout("multipref", frozenset({"completion_a", "completion_b", "prompt"}), read_multipref),
     PairLayout("trl-explicit", frozenset({"prompt", "chosen", "rejected"}), read_explicit),
     PairLayout("trl-unpaired", frozenset({"prompt", "completion", "label"}), read_unpaired),
     PairLayout("hh", frozenset({"chosen", "rejected"}), read_hh),
@@ -180,16 +202,15 @@ LAYOUTS = (
 )
 
 
-def recognise_layout(columns: Iterable[str], first_row: Row) -> PairLayout:
-    """The layout of a table; InputError names what would have been recognised."""
-    present = set(columns)
+def recognise_layout(first: TableRow, source: str) -> PairLayout:
+    """The layout of a table by its first row; InputError names what would have been recognised."""
+    present = set(first.cells)
     for layout in LAYOUTS:
-        if layout.columns <= present and (layout.name != "hh" or _is_transcript(first_row["chosen"])):
+        if layout.columns <= present and (layout.name != "hh" or _is_transcript(first.cells["chosen"])):
             return layout
     known = "; ".join(f"{layout.name}: {', '.join(sorted(layout.columns))}" for layout in LAYOUTS)
-    raise InputError(
-        f"the columns are {', '.join(sorted(present))}; expected an export, or those of a layout ({known})."
-    )
+    found = f"the columns are {', '.join(sorted(present))}"
+    raise InputError(f"{source}: {found}; expected an export, or those of a layout ({known}).")
 
 
 def _is_transcript(value: Any) -> bool:

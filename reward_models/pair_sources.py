@@ -1,21 +1,21 @@
 """Where preference pairs come from: an export, a file or folder of a known layout, or a data set on a hub."""
 
 import hashlib
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from annotation.errors import InputError
 from annotation.near_duplicates import PromptClusters, cluster_prompts
 from annotation.record_readers import holds_records, read_comparisons, read_manifest, read_preferences
 from annotation.records import SPLITS, Comparison, Preference, count_preference, split_of_prompt
 from reward_models.pair_layouts import VotedPair, recognise_layout
+from reward_models.table_sources import Tables, find_tables
+from reward_models.wording import count_nouns
 
-FILES = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
-SPLIT_NAMES = {"train": "train", "validation": "validation", "valid": "validation", "dev": "validation", "test": "test"}
 EXPORT = "export"
-PAIRS_HELP = "an export's folder, a file or folder of a known layout (TRL, HH, SHP, MultiPref), or a hub name"
+PAIRS_HELP = "an export's folder, a file or folder of a known layout (votes, TRL, HH, SHP, MultiPref), or a hub name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class PairSource:
     def description(self) -> str:
         by_split = {split: sum(pair.split == split for pair in self.preferences) for split in SPLITS}
         counted = ", ".join(f"{split} {count:,}" for split, count in by_split.items())
-        described = f"layout {self.layout}: {len(self.preferences):,} pairs ({counted})"
+        described = f"layout {self.layout}: {count_nouns(len(self.preferences), 'pair')} ({counted})"
         if not self.near_duplicates or not self.near_duplicates["prompts"]:
             return described
         found = "near-duplicate prompts {prompts:,}, clusters of them {clusters:,}, the largest {largest:,}"
@@ -55,27 +55,43 @@ def read_pairs(source: str | Path) -> PairSource:
     split, validation is. What is drawn has near-duplicate prompts together.
     """
     path, source = Path(source), str(source)
+    if not source.strip() or not (path.exists() or source.count("/") == 1):  # a hub's names have an owner
+        shown = source if source.strip() else repr(source)
+        raise InputError(f"{shown}: no such folder or file; expected {PAIRS_HELP}.")
     if (path / "manifest.json").is_file():
-        # Exports before 2026-11-29 do not know of near-duplicates.
-        near_duplicates = read_manifest(path).get("near_duplicates")
-        return PairSource(EXPORT, read_preferences(path), _scale(_degrees_of_export(path)), near_duplicates)
-    # A hub's names have an owner.
-    if not path.exists() and source.count("/") != 1:
-        raise InputError(f"{source}: no such folder or file; expected {PAIRS_HELP}.")
-    tables = _load_tables(source)
+        return _read_export(path)
+    tables = find_tables(source)
+    layout, pairs = _read_tables(source, tables)
+    return _draw_missing_splits(layout, pairs, set(tables))
+
+
+def _read_tables(source: str, tables: Tables) -> tuple[str, dict[str, list[VotedPair]]]:
+    """The layout that all tables have, and the pairs of the splits with any rows."""
     names: set[str] = set()
     pairs: dict[str, list[VotedPair]] = {}
-    for split, rows in tables.items():
-        if not len(rows):
-            continue
-        layout = recognise_layout(rows.column_names, rows[0])
-        names.add(layout.name)
-        pairs[split] = list(layout.read(rows))
+    for split, parts in tables.items():
+        rows = itertools.chain.from_iterable(parts)
+        first = next(rows, None)
+        if first is not None:
+            layout = recognise_layout(first, source)
+            names.add(layout.name)
+            pairs[split] = list(layout.read(itertools.chain([first], rows)))
+    if not pairs:
+        found = "is empty" if Path(source).is_file() and not Path(source).stat().st_size else "has no rows"
+        raise InputError(f"{source} {found}; expected at least one pair.")
     if not any(pairs.values()):
         raise InputError(f"{source} holds no pair; expected some to learn from.")
     if len(names) > 1:
         raise InputError(f"{source} mixes the layouts {', '.join(sorted(names))}; expected one.")
-    return _draw_missing_splits(names.pop(), pairs, set(tables))
+    return names.pop(), pairs
+
+
+def _read_export(folder: Path) -> PairSource:
+    # Exports before 2026-11-29 do not know of near-duplicates.
+    near_duplicates = read_manifest(folder).get("near_duplicates")
+    preferences = read_preferences(folder)
+    _expect_distinct((pair.pair, f"{folder}, preference {number}") for number, pair in enumerate(preferences, start=1))
+    return PairSource(EXPORT, preferences, _scale(_degrees_of_export(folder)), near_duplicates)
 
 
 def _draw_missing_splits(layout: str, pairs: Mapping[str, list[VotedPair]], given: set[str]) -> PairSource:
@@ -91,8 +107,19 @@ def _draw_missing_splits(layout: str, pairs: Mapping[str, list[VotedPair]], give
             preferences.append(preference)
             if pair.degree:
                 degrees[preference.pair] = -pair.degree if is_turned else pair.degree
+    places = (pair.where for some in pairs.values() for pair in some)
+    _expect_distinct(zip((pair.pair for pair in preferences), places, strict=True))
     near_duplicates = clusters.describe() if clusters and given == {"train"} else None
     return PairSource(layout, preferences, _scale(degrees), near_duplicates)
+
+
+def _expect_distinct(named: Iterable[tuple[str, str]]) -> None:
+    """named: each pair's name and the place where it stands."""
+    places: dict[str, str] = {}
+    for name, where in named:
+        if name in places:
+            raise InputError(f"{where}: the pair {name!r} is in {places[name]} too; expected each once.")
+        places[name] = where
 
 
 def _draw_split(prompt: str, clusters: PromptClusters | None, given: set[str]) -> str:
@@ -100,25 +127,6 @@ def _draw_split(prompt: str, clusters: PromptClusters | None, given: set[str]) -
         return "train"
     drawn = split_of_prompt(clusters.home_of(prompt))
     return "train" if drawn in given else drawn
-
-
-def _load_tables(source: str) -> dict[str, Any]:
-    """`datasets` tables by split."""
-    from datasets import load_dataset  # takes seconds to import
-
-    path = Path(source)
-    if path.is_file() and path.suffix not in FILES:
-        raise InputError(f"{source}: expected an export's folder, or one of {', '.join(FILES)}.")
-    try:
-        loaded = load_dataset(FILES[path.suffix], data_files=source) if path.is_file() else load_dataset(source)
-    except Exception as error:  # a library of many loaders raises errors of all of them
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        missing = "" if path.exists() else "is no folder or file here, and "
-        raise InputError(f"{source} {missing}cannot be read as a data set: {reason}") from None
-    unknown = [name for name in loaded if name not in SPLIT_NAMES]
-    if unknown:
-        raise InputError(f"{source}: unknown split {unknown[0]!r}; expected {', '.join(SPLIT_NAMES)}.")
-    return {SPLIT_NAMES[name]: rows for name, rows in loaded.items()}
 
 
 def _degrees_of_export(folder: Path) -> dict[str, float]:

@@ -16,6 +16,7 @@ from reward_models.management.training import read_data
 from reward_models.pair_layouts import LAYOUTS, recognise_layout
 from reward_models.pair_sources import PairSource, read_pairs
 from reward_models.preference_views import KEEPS_TIES, VIEWS
+from reward_models.table_rows import TableRow
 from tests.analysis.exports import comparison
 from tests.reward_models.pairs import make_pair, make_pairs
 from tests.reward_models.test_preference_views import write_folder
@@ -67,7 +68,7 @@ def test_any_text_survives_a_view(view: str, texts: list[tuple[str, str, str]]) 
         Preference(f"p{n}", "i", prompt, one, other, "s", "t", 2, 1, 0, 0, "a", 1 / 3, 1 / 3, "train")
         for n, (prompt, one, other) in enumerate(texts)
     ]
-    read = list(BY_NAME[view].read(VIEWS[view](pairs)))
+    read = list(BY_NAME[view].read(TableRow(row, f"row {n}") for n, row in enumerate(VIEWS[view](pairs))))
     by_side = [
         (pair.prompt, *((pair.completion_a, pair.completion_b)[:: 1 if pair.votes.get("a") else -1])) for pair in read
     ]
@@ -88,7 +89,7 @@ def test_annotators_in_rows_of_their_own_are_added_up(tmp_path: Path) -> None:
     (pair,) = read_pairs(path).preferences
     assert (pair.votes_a, pair.votes_b, pair.votes_tie, pair.label) == (2, 1, 1, "")
     write_rows(path, [row | {"overall_pref": "both are fine"}])
-    with pytest.raises(InputError, match="row 1: overall_pref is 'both are fine'; expected A-is-…, B-is-… or Tie"):
+    with pytest.raises(InputError, match="row 1: overall_pref: expected A-is-…, B-is-… or Tie, found 'both are fine'"):
         read_pairs(path)
 
 
@@ -189,7 +190,7 @@ def test_what_is_not_there_is_refused_in_one_sentence(tmp_path: Path) -> None:
 def test_the_first_layout_that_fits_is_meant() -> None:
     for layout in LAYOUTS:
         row = dict.fromkeys(layout.columns, "\n\nHuman: x" if layout.name == "hh" else "x")
-        assert recognise_layout(row, row).name == layout.name
+        assert recognise_layout(TableRow(row, "row 1"), "pairs").read == layout.read
     assert PairSource("hh", []).description == "layout hh: 0 pairs (train 0, validation 0, test 0)"
 
 
