@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 from annotation.errors import InputError
 from annotation.near_duplicates import PromptClusters, cluster_prompts, normalise_prompt
 from annotation.records import SPLITS, Preference, to_dict
+from reward_models.wording import count_nouns
 
 Row = TypeVar("Row")
 NearDuplicates = Literal["refuse", "leave-out", "allow"]
@@ -70,9 +71,30 @@ def split_pairs(preferences: Iterable[Preference], near_duplicates: NearDuplicat
     return PairSplits(splits["train"], splits["validation"], splits["test"], dict(left_out))
 
 
+def select_judgeable(preferences: Iterable[Preference]) -> tuple[list[Preference], dict[str, int]]:
+    """Pairs of two completions between which one can choose, and how many others there are, by the reason."""
+    judgeable, left_out = [], Counter[str]()
+    for pair in preferences:
+        reason = _why_not_judgeable(pair)
+        if reason:
+            left_out[reason] += 1
+        else:
+            judgeable.append(pair)
+    return judgeable, dict(left_out)
+
+
+def describe_left_out(counts: Mapping[str, int]) -> list[str]:
+    """A sentence a reason."""
+    return [f"{count_nouns(count, 'pair')} left out, {reason}." for reason, count in counts.items()]
+
+
 def _why_unusable(pair: Preference) -> str:
     if pair.votes_a + pair.votes_b + pair.votes_tie == 0:
         return "without a vote for a side or a tie"
+    return _why_not_judgeable(pair)
+
+
+def _why_not_judgeable(pair: Preference) -> str:
     if not (pair.completion_a.strip() and pair.completion_b.strip()):
         return "with an empty completion"
     if pair.completion_a == pair.completion_b:

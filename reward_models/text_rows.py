@@ -92,8 +92,12 @@ class TextReader:
 
     def count_cut(self, prompts: Sequence[str], completions: Sequence[str]) -> int:
         """How many prompts lose their beginning beside these completions."""
+        return sum(self.find_cut(prompts, completions))
+
+    def find_cut(self, prompts: Sequence[str], completions: Sequence[str]) -> list[bool]:
+        """Which prompts lose their beginning beside these completions."""
         kept, _ = self.encode_pairs(prompts, completions)
-        return sum(len(row) > len(left) for row, left in zip(self.encode(prompts), kept, strict=True))
+        return [len(row) > len(left) for row, left in zip(self.encode(prompts), kept, strict=True)]
 
 
 def pad_rows(rows: Sequence[Sequence[int]], pad: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -83,8 +83,8 @@ def train_reward_model(
 class Training:
     """A training that can begin: nothing is written yet, and what could be wrong with its input has been found.
 
-    config: with nothing left open. prompts_cut: how many lose their beginning. base_sha256: of the weights that the
-    training begins with.
+    config: with nothing left open. prompts_cut: how many lose their beginning, each once. base_sha256: of the weights
+    that the training begins with.
     """
 
     config: RewardModelConfig
@@ -103,11 +103,18 @@ def prepare_training(config: RewardModelConfig, splits: PairSplits) -> Training:
     torch.manual_seed(config.seed)  # a scalar head and low-rank additions are drawn
     model = load_base_model(config.base_model, config.layout, max_tokens=config.max_tokens)
     config = resolve(config, model.settings.layout)
-    prompts_cut, base_sha256 = model.count_cut(*splits.texts), sha256_of_weights(model.network)
+    prompts_cut, base_sha256 = count_cut_prompts(model, splits), sha256_of_weights(model.network)
     prepare_model(model, config, splits)
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     optimiser = AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     return Training(config, splits, Learner(model, optimiser, best=trained_weights(model)), prompts_cut, base_sha256)
+
+
+def count_cut_prompts(model: PreferenceModel, splits: PairSplits) -> int:
+    """Distinct prompts that lose their beginning beside a completion; InputError for one that does not fit."""
+    prompts, completions = splits.texts
+    is_cut = model.texts.find_cut(prompts, completions)
+    return len({prompt for prompt, cut in zip(prompts, is_cut, strict=True) if cut})
 
 
 def run_training(training: Training, folder: RunFolder, *, show_progress: bool = True) -> dict[str, Any]:

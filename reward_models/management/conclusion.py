@@ -10,7 +10,7 @@ from annotation.record_readers import read_manifest
 from annotation.records import Preference
 from annotation.run_folders import RunFolder
 from reward_models.config import RewardModelConfig
-from reward_models.dataset import PairSplits
+from reward_models.dataset import PairSplits, select_judgeable
 from reward_models.management.cautions import caution_of_training
 from reward_models.management.model_card import TrainedModel, write_card
 from reward_models.management.model_evaluation import Evaluation, evaluate_in_folder, name_scorers, read_votes
@@ -40,9 +40,9 @@ class TrainingData:
 def expect_room(model: PreferenceModel, preferences: Iterable[Preference]) -> None:
     """InputError for a completion that the evaluation could not read: before the training, not at its end.
 
-    Pairs that teach nothing are left out of the training's splits, but what is tested on are the votes as they are.
+    Of pairs without a vote for a side none is learned, but of what single workers reach they are a part.
     """
-    tested = [pair for pair in preferences if pair.split != "train"]
+    tested, _ = select_judgeable(pair for pair in preferences if pair.split != "train")
     prompts = [pair.prompt for pair in tested]
     model.count_cut(prompts, [pair.completion_a for pair in tested])
     model.count_cut(prompts, [pair.completion_b for pair in tested])
@@ -86,7 +86,8 @@ def evaluate_test_split(
     On the votes as they were cast, also for a control that learned shuffled ones.
     """
     preferences = data.source.preferences
-    if not any(pair.label for pair in preferences if pair.split == "test"):
+    judgeable, _ = select_judgeable(pair for pair in preferences if pair.split == "test")
+    if not any(pair.label for pair in judgeable):
         return None
     shutil.rmtree(folder, ignore_errors=True)  # what an interrupted run had begun
     folder.mkdir()

@@ -8,6 +8,7 @@ from typing import Any
 from annotation.errors import InputError
 from annotation.record_readers import read_manifest
 from reward_models.config import RewardModelConfig
+from reward_models.dataset import select_judgeable
 from reward_models.management.conclusion import NO_MAJORITY, TrainingData, expect_room
 from reward_models.management.evaluation import blank_undefined, gold_score
 from reward_models.management.learning_curve_measures import measure_outcomes
@@ -47,7 +48,7 @@ def measure_learning_curve(
     beside the plan and the reward model's settings.
     """
     join_processes()
-    test = [pair for pair in data.source.preferences if pair.split == "test"]
+    test, _ = select_judgeable(pair for pair in data.source.preferences if pair.split == "test")
     sizes = choose_sizes(plan.shares, len(data.splits.train))
     if plan.repeats < 1:
         raise InputError(f"--repeats: expected a number of at least 1, found {plan.repeats}.")

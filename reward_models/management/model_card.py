@@ -148,15 +148,15 @@ def _describe_data(trained: TrainedModel) -> str:
         f"splits; near-duplicates {'may be' if trained.may_share_prompts else 'are not either'}.",
         *_describe_campaign(trained.manifest),
         *(f"Pairs left out: {count:,}, {reason}." for reason, count in splits.left_out.items()),
-        _describe_cuts(summary["prompts_cut"], 2 * sum(map(len, by_split.values()))),
+        _describe_cuts(summary["prompts_cut"], len({pair.prompt for pairs in by_split.values() for pair in pairs})),
     ]
     return f"{write_table(('split', 'pairs', 'votes', 'pairs with a majority'), rows)}\n\n{_list(facts)}"
 
 
-def _describe_cuts(cut: int, texts: int) -> str:
+def _describe_cuts(cut: int, prompts: int) -> str:
     if not cut:
         return "Every prompt was read whole."
-    return f"Beside {cut:,} of the {texts:,} completions the prompt lost its beginning for want of room."
+    return f"Prompts that lost their beginning, for want of room beside a completion: {cut:,} of {prompts:,}."
 
 
 def _describe_campaign(manifest: Mapping[str, Any]) -> list[str]:

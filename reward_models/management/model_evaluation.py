@@ -10,6 +10,7 @@ import pandas as pd
 from annotation.record_readers import holds_records, read_comparisons
 from annotation.records import Comparison, Preference
 from reward_models.baselines import score_length, score_overlap
+from reward_models.dataset import select_judgeable
 from reward_models.management.evaluation import Score, blank_undefined, gold_score
 from reward_models.management.evaluation_details import MODEL, evaluate_in_detail
 from reward_models.management.evaluation_page import write_evaluation
@@ -56,8 +57,12 @@ def evaluate_in_folder(
     """Evaluate on a split and write `results.json`, `tables/`, `figures/` and `report.html` into `folder`.
 
     votes: of single workers, for what they reach; name: of the model, in the page's title; cautions: about the model.
+    Pairs between whose completions nobody can choose are left out and counted.
     """
-    results, tables = evaluate_in_detail(preferences, scorers, votes, split, seed, cautions)
+    judgeable, _ = select_judgeable(preferences)
+    _, left_out = select_judgeable(pair for pair in preferences if pair.split == split)
+    results, tables = evaluate_in_detail(judgeable, scorers, votes, split, seed, cautions)
+    results["pairs_left_out"] = left_out
     write_evaluation(results, tables, folder, f"How well {name} predicts votes")
     return Evaluation(results, tables)
 

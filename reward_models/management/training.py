@@ -93,7 +93,10 @@ def read_data(
         where = pairs if shuffle_seed is None else "a control of shuffled votes"
         raise InputError(f"{where} does not say how much better a completion is; --margin-by strength needs that.")
     preferences = source.preferences if shuffle_seed is None else shuffle_votes(source.preferences, shuffle_seed)
-    splits = split_pairs(preferences, "allow" if source.is_clustered else near_duplicates)
+    try:
+        splits = split_pairs(preferences, "allow" if source.is_clustered else near_duplicates)
+    except InputError as error:  # which knows the pairs, but not where they come from
+        raise InputError(f"{pairs}: {error}") from None
     return TrainingData(
         pairs,
         source,

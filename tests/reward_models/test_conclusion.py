@@ -76,13 +76,14 @@ def rewrite_test_pairs(export: Path, which: slice, **changes: Any) -> None:
 
 
 @pytest.mark.parametrize("command", ["train_reward_model", "measure_learning_curve"])
-@pytest.mark.parametrize("texts", [("red " * 600, ""), ("", "red " * 600)])
+@pytest.mark.parametrize("texts", [("red " * 600, "red"), ("red", "red " * 600)])
 def test_what_cannot_be_evaluated_is_refused_before_anything_is_trained(
     texts: tuple[str, str], command: str, base: Path, tmp_path: Path
 ) -> None:
-    """A pair with an empty completion teaches nothing and is left out; its majority is tested on all the same."""
+    """A pair that all call bad teaches nothing and is left out; single workers are held against the model on it."""
     export = write_export(tmp_path / "export")
-    rewrite_test_pairs(export, slice(1), completion_a=texts[0], completion_b=texts[1])
+    no_side = {"votes_a": 0, "votes_b": 0, "votes_both_bad": 3, "label": "", "margin": 0.0}
+    rewrite_test_pairs(export, slice(1), completion_a=texts[0], completion_b=texts[1], **no_side)
     words = [f"--base-model={base}", f"--output={tmp_path / 'run'}"]
     with pytest.raises(CommandError, match="has 601 tokens, which 512 do not hold") as raised:
         call_command(command, export, *words, stdout=io.StringIO(), stderr=io.StringIO())

@@ -168,7 +168,7 @@ def test_the_command_refuses_unless_told_otherwise(
     assert refusal.value.returncode == 2
     assert not list(tmp_path.glob("run*"))
     train(export, base, tmp_path / "run", "--near-duplicates", "leave-out")
-    assert "1 pairs left out, whose prompt has a near-duplicate in a later split." in capsys.readouterr().err
+    assert "1 pair left out, whose prompt has a near-duplicate in a later split." in capsys.readouterr().err
     assert "near_duplicates: leave-out" in (tmp_path / "run/config.yaml").read_text()
     train(export, base, tmp_path / "other", "--near-duplicates", "allow")
 

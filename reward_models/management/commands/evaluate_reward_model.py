@@ -8,6 +8,7 @@ from annotation.errors import InputError
 from annotation.management.command import PipelineCommand, seed
 from annotation.records import SPLITS
 from annotation.run_folders import open_run
+from reward_models.dataset import describe_left_out, select_judgeable
 from reward_models.management.cautions import caution_of_models, caution_of_prompts, caution_of_split
 from reward_models.management.evaluation import blank_undefined, evaluate_on_votes
 from reward_models.management.model_evaluation import evaluate_in_folder, name_scorers, read_votes
@@ -40,13 +41,19 @@ class Command(PipelineCommand):
         pairs = [pair for pair in source.preferences if pair.split == split]
         if not pairs:
             raise InputError(f"{options['pairs']} has no pair in the {split} split.")
+        judgeable, left_out = select_judgeable(pairs)
+        for sentence in describe_left_out(left_out):
+            self.stderr.write(sentence)
+        if not any(pair.label for pair in judgeable):
+            expected = "expected some on which accuracy can be measured"
+            raise InputError(f"{options['pairs']}: no pair of the {split} split has a majority; {expected}.")
         models = named_models(options)
         members = load_members(options)
         alone = dict(zip(short_names(models), members, strict=True)) if len(members) > 1 else {}
         scorers = name_scorers(combine_members(members, options), options["world"], alone)
         cautions = caution_of_models(models)
         if output is None:
-            measured = evaluate_on_votes(pairs, scorers, seed)
+            measured = evaluate_on_votes(judgeable, scorers, seed)
             self._warn(caution_of_split(split), *cautions, caution_of_prompts(measured["prompts"]))
             return blank_undefined(measured)
         inputs = [path for path in (*models, Path(options["pairs"])) if path.exists()]

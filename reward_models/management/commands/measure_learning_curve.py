@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from annotation.management.command import PipelineCommand
+from reward_models.dataset import describe_left_out
 from reward_models.management.evaluation import blank_undefined
 from reward_models.management.learning_curve import CurvePlan, measure_learning_curve
 from reward_models.management.learning_curve_page import describe_untrained
@@ -32,6 +33,8 @@ class Command(PipelineCommand):
         config = read_config(options)
         data = read_data(options["pairs"], config, near_duplicates=options["near_duplicates"])
         self.stderr.write(data.source.description)
+        for sentence in describe_left_out(data.splits.left_out):
+            self.stderr.write(sentence)
         plan = CurvePlan(options["shares"], options["repeats"], options["world"])
         recorded = {name: options[name] for name in ("pairs", "near_duplicates")} | {"layout": data.source.layout}
         results = measure_learning_curve(config, data, plan, options["output"], recorded, resume=options["resume"])

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from annotation.management.command import PipelineCommand
+from reward_models.dataset import describe_left_out
 from reward_models.management.cautions import caution_of_training
 from reward_models.management.training import add_training_options, read_config, read_data, train_in_folder
 from reward_models.pair_sources import PAIRS_HELP
+from reward_models.wording import count_nouns
 
 
 class Command(PipelineCommand):
@@ -30,14 +32,15 @@ class Command(PipelineCommand):
         config = read_config(options)
         data = read_data(options["pairs"], config, options["shuffle_votes"], options["near_duplicates"])
         self.stderr.write(data.source.description)
-        for reason, count in data.splits.left_out.items():
-            self.stderr.write(f"{count} pairs left out, {reason}.")
+        for sentence in describe_left_out(data.splits.left_out):
+            self.stderr.write(sentence)
         kept = {name: options[name] for name in ("pairs", "shuffle_votes", "near_duplicates")}
         recorded = {**kept, "layout": data.source.layout}
         summary = train_in_folder(config, data, options["output"], recorded, resume=options["resume"])
-        if summary.get("prompts_cut"):
+        if cut := summary.get("prompts_cut"):
             most = summary["max_tokens"]
-            self.stderr.write(f"{summary['prompts_cut']} prompts lost their beginning: with --max-tokens {most}.")
+            lost = f"{count_nouns(cut, 'prompt')} lost the beginning"
+            self.stderr.write(f"{lost}: an input holds {most:,} tokens (--max-tokens).")
         if caution := caution_of_training(summary):
             self.stderr.write(caution)
         if reason := summary.get("test", {}).get("reason"):
