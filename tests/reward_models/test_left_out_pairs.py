@@ -117,6 +117,14 @@ def test_where_only_such_pairs_have_a_majority_the_file_is_named(judge: Path, tm
         call("evaluate_reward_model", judge, pairs)
 
 
+def test_a_training_whose_test_pairs_with_a_majority_are_all_such_is_not_evaluated(base: Path, tmp_path: Path) -> None:
+    tie = make_pair(61, "test", votes_a=2, votes_b=2)
+    pairs = [*(pair for pair in PAIRS if pair.split != "test"), tie, *UNJUDGEABLE]
+    summary, said = train(write_folder(tmp_path / "pairs", pairs), base, tmp_path / "run")
+    assert summary["test"]["pairs"] == 0
+    assert "Not evaluated: no pair of the test split has a majority of its votes." in said
+
+
 def test_a_training_names_the_file_that_lacks_a_split(base: Path, tmp_path: Path) -> None:
     pairs = write_folder(tmp_path / "pairs", [pair for pair in PAIRS if pair.split != "validation"])
     (pairs / "validation.jsonl").write_text(json.dumps(to_dict(UNJUDGEABLE[-1])) + "\n")

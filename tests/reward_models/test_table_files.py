@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import io
 import json
 import logging
 from collections.abc import Sequence
@@ -86,6 +87,11 @@ def test_a_csv_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     assert read(path) == [("a", "b", "c")]
 
 
+def test_a_cell_of_a_csv_may_be_longer_than_an_article(tmp_path: Path) -> None:
+    row = ("p", "red " * 50_000, "y")
+    assert read(write_table(tmp_path / "long.csv", [row])) == [row]
+
+
 HEADER = b"prompt,chosen,rejected\n"
 LINE = b'{"prompt": "a", "chosen": "b", "rejected": "c"}\n'
 
@@ -157,17 +163,22 @@ def test_compressed_tables_of_a_folder_are_read_with_texts_as_they_are(tmp_path:
     assert (pair.prompt, pair.chosen, pair.rejected) == ("p", "NA", "None")
 
 
-def test_what_the_data_set_library_cannot_read_is_told_by_its_cause_and_by_no_log(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_what_the_data_set_library_cannot_read_is_told_by_its_cause_and_by_no_log(tmp_path: Path) -> None:
     folder = tmp_path / "table"
     folder.mkdir()
     with gzip.open(folder / "train.jsonl.gz", "wt", encoding="utf-8") as stream:
         stream.write('{"prompt": "a",\n')
-    with pytest.raises(InputError, match=r"table cannot be read as a data set: .*JSON parse error"):
-        read_pairs(folder)
-    assert "Failed to load JSON" not in capfd.readouterr().err
-    assert not any(handler.filters for handler in logging.getLogger("datasets").handlers)
+    logged, logger = io.StringIO(), logging.getLogger("datasets")
+    handler = logging.StreamHandler(logged)
+    logger.addHandler(handler)
+    try:
+        with pytest.raises(InputError, match=r"table cannot be read as a data set: .*JSON parse error"):
+            read_pairs(folder)
+        assert logged.getvalue() == ""
+        logger.error("heard again")
+        assert logged.getvalue() == "heard again\n"
+    finally:
+        logger.removeHandler(handler)
 
 
 def test_a_folder_of_no_data_is_refused(tmp_path: Path) -> None:
