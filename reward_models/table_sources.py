@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from annotation.errors import InputError
-from reward_models.table_files import READERS, read_table
+from reward_models.pair_files import READERS, read_table
 from reward_models.table_rows import TableRow
 
 Tables = dict[str, list[Iterable[TableRow]]]

@@ -6,7 +6,7 @@ from typing import Any
 
 from annotation.errors import InputError
 from annotation.management.command import PipelineCommand, seed
-from annotation.records import SPLITS
+from annotation.records import SPLITS, Preference
 from annotation.run_folders import open_run
 from reward_models.dataset import describe_left_out, select_judgeable
 from reward_models.management.cautions import caution_of_models, caution_of_prompts, caution_of_split
@@ -35,18 +35,8 @@ class Command(PipelineCommand):
         parser.add_argument("--world", type=Path, help="of commongen-mini: adds the gold judge's scores as a ceiling")
 
     def run(self, options: dict[str, Any]) -> dict[str, Any]:
-        source = read_pairs(options["pairs"])
-        self.stderr.write(source.description)
+        preferences, judgeable = self._read_split(options["pairs"], options["split"])
         split, seed, output = options["split"], options["seed"], options["output"]
-        pairs = [pair for pair in source.preferences if pair.split == split]
-        if not pairs:
-            raise InputError(f"{options['pairs']} has no pair in the {split} split.")
-        judgeable, left_out = select_judgeable(pairs)
-        for sentence in describe_left_out(left_out):
-            self.stderr.write(sentence)
-        if not any(pair.label for pair in judgeable):
-            expected = "expected some on which accuracy can be measured"
-            raise InputError(f"{options['pairs']}: no pair of the {split} split has a majority; {expected}.")
         models = named_models(options)
         members = load_members(options)
         alone = dict(zip(short_names(models), members, strict=True)) if len(members) > 1 else {}
@@ -61,11 +51,26 @@ class Command(PipelineCommand):
         with open_run(output, config=recorded, inputs=inputs, seed=seed) as folder:
             votes, name = read_votes(Path(options["pairs"])), name_together(models, options)
             evaluation = evaluate_in_folder(
-                scorers, source.preferences, votes, folder.path, name=name, split=split, seed=seed, cautions=cautions
+                scorers, preferences, votes, folder.path, name=name, split=split, seed=seed, cautions=cautions
             )
             folder.write_summary(blank_undefined(evaluation.results))
         self._warn(*evaluation.results["cautions"])
         return {"report": output / "report.html", **evaluation.headlines}
+
+    def _read_split(self, pairs: str, split: str) -> tuple[list[Preference], list[Preference]]:
+        """All pairs, and those of the split between whose completions one can choose; says what they are."""
+        source = read_pairs(pairs)
+        self.stderr.write(source.description)
+        of_split = [pair for pair in source.preferences if pair.split == split]
+        if not of_split:
+            raise InputError(f"{pairs} has no pair in the {split} split.")
+        judgeable, left_out = select_judgeable(of_split)
+        for sentence in describe_left_out(left_out):
+            self.stderr.write(sentence)
+        if not any(pair.label for pair in judgeable):
+            expected = "expected some on which accuracy can be measured"
+            raise InputError(f"{pairs}: no pair of the {split} split has a majority; {expected}.")
+        return source.preferences, judgeable
 
     def _warn(self, *cautions: str) -> None:
         for caution in filter(None, cautions):

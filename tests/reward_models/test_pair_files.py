@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from annotation.errors import InputError
+from reward_models.pair_files import read_table
 from reward_models.pair_sources import read_pairs
-from reward_models.table_files import read_table
 
 COLUMNS = ("prompt", "chosen", "rejected")
 ENDINGS = ("jsonl", "json", "csv", "parquet")

@@ -1,4 +1,4 @@
-"""Tables in files of this machine, row by row: JSON, CSV and Parquet, their texts as they stand there.
+"""Tables of pairs in files of this machine, row by row: JSON, CSV and Parquet, their texts as they stand there.
 
 `datasets` is not asked to read them: it makes times of texts that look like dates and nothing of a CSV cell "None", and
 says neither row nor column of what it cannot read.
