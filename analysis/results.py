@@ -113,11 +113,6 @@ def capitalized(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
-def count_nouns(count: int, noun: str) -> str:
-    """`1 pair`, `2 pairs`: the number and its noun; for nouns whose plural ends in s."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def format_number(value: float, digits: int = 3) -> str:
     """A number as papers print it: a true minus sign, and "not defined" for NaN."""
     if math.isnan(value):

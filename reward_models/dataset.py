@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 from annotation.errors import InputError
 from annotation.near_duplicates import PromptClusters, cluster_prompts, normalise_prompt
 from annotation.records import SPLITS, Preference, to_dict
-from reward_models.wording import count_nouns
+from annotation.wording import count_nouns
 
 Row = TypeVar("Row")
 NearDuplicates = Literal["refuse", "leave-out", "allow"]

@@ -51,10 +51,12 @@ def read_votes(rows: Iterable[TableRow]) -> Iterator[VotedPair]:
 
 
 def read_explicit(rows: Iterable[TableRow]) -> Iterator[VotedPair]:
-    """TRL with an explicit prompt: prompt, chosen, rejected, as texts or as lists of messages."""
+    """TRL with an explicit prompt: prompt, chosen, rejected, as texts or as lists of messages. Lists may begin with the
+    prompt, as UltraFeedback's do."""
     for row in rows:
-        texts = _join_messages(row.speech("prompt")), _completion(row, "chosen"), _completion(row, "rejected")
-        yield VotedPair(row.where, *texts, {"a": 1}, degree=row.number("margin"))
+        prompt = _join_messages(row.speech("prompt"))
+        chosen, rejected = (_answer(row, column, prompt) for column in ("chosen", "rejected"))
+        yield VotedPair(row.where, prompt, chosen, rejected, {"a": 1}, degree=row.number("margin"))
 
 
 def read_implicit(rows: Iterable[TableRow]) -> Iterator[VotedPair]:
@@ -169,6 +171,14 @@ def _completion(row: TableRow, column: str) -> str:
     if not said and not isinstance(said, str):
         raise row.refuse(column, "a text or at least one message")
     return _join_messages(said)
+
+
+def _answer(row: TableRow, column: str, prompt: str) -> str:
+    """A completion; of a whole conversation, what follows its prompt."""
+    said = row.speech(column)
+    ends = (end for end in range(1, len(said)) if not isinstance(said, str) and _join_messages(said[:end]) == prompt)
+    end = next(ends, 0)
+    return _join_messages(said[end:]) if end else _completion(row, column)
 
 
 def _join_messages(said: str | Messages) -> str:

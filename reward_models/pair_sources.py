@@ -10,9 +10,9 @@ from annotation.errors import InputError
 from annotation.near_duplicates import PromptClusters, cluster_prompts
 from annotation.record_readers import holds_records, read_comparisons, read_manifest, read_preferences
 from annotation.records import SPLITS, Comparison, Preference, count_preference, split_of_prompt
+from annotation.wording import count_nouns
 from reward_models.pair_layouts import VotedPair, recognise_layout
 from reward_models.table_sources import Tables, find_tables
-from reward_models.wording import count_nouns
 
 EXPORT = "export"
 PAIRS_HELP = "an export's folder, a file or folder of a known layout (votes, TRL, HH, SHP, MultiPref), or a hub name"

@@ -11,6 +11,7 @@ SHARED = {
     "annotation.records", "annotation.record_readers", "annotation.near_duplicates", "annotation.rankings",
     "annotation.ranked_pairs",
     "annotation.errors", "annotation.configuration", "annotation.run_folders", "annotation.text_files",
+    "annotation.wording",
 }  # fmt: skip
 # How any model is trained; they know nothing of RL, and reward models are trained so too.
 TRAINING = {"rl.fitting", "rl.logbook", "rl.processes", "rl.trackers"}

@@ -21,8 +21,9 @@ from analysis.drawing import (
 )
 from analysis.narrow_drawing import show_figure
 from analysis.report import KeyNumber, Note, Paragraph, Part, Report, Section, Table, write_report
-from analysis.results import count_nouns, format_interval, format_number
+from analysis.results import format_interval, format_number
 from annotation.run_folders import plain, write_json
+from annotation.wording import count_nouns
 from reward_models.management.evaluation import blank_undefined, is_clear
 from reward_models.management.evaluation_details import MODEL
 

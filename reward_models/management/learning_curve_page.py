@@ -11,8 +11,9 @@ from matplotlib.figure import Figure as Drawing
 from analysis.drawing import save_figure
 from analysis.narrow_drawing import show_figure
 from analysis.report import KeyNumber, Note, Paragraph, Part, Report, Section, Table, write_report
-from analysis.results import capitalized, count_nouns, format_interval, format_number
+from analysis.results import capitalized, format_interval, format_number
 from annotation.run_folders import plain, write_json
+from annotation.wording import count_nouns
 from reward_models.management.cautions import name_untrained
 from reward_models.management.evaluation import blank_undefined, is_clear
 from reward_models.management.evaluation_page import MEASURES

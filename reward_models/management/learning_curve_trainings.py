@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from analysis.results import count_nouns
 from annotation.errors import InputError
 from annotation.records import Preference
 from annotation.run_folders import RunFolder, plain, write_json
+from annotation.wording import count_nouns
 from reward_models.config import RewardModelConfig
 from reward_models.dataset import PairSplits, count_votes, sha256_of_pairs
 from reward_models.management.evaluation import Score

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from analysis.results import count_nouns, format_number
+from analysis.results import format_number
 from annotation.records import SPLITS
+from annotation.wording import count_nouns
 from reward_models.config import RewardModelConfig
 from reward_models.dataset import PairSplits, count_votes
 from reward_models.management.cautions import caution_of_prompts, caution_of_training

@@ -109,6 +109,9 @@ def test_messages_and_transcripts_of_several_turns_keep_their_prompt(tmp_path: P
         source = read_pairs(write_rows(tmp_path / f"{layout}.jsonl", rows))
         (pair,) = source.preferences
         assert (source.layout, pair.prompt, pair.chosen, pair.rejected) == (layout, prompt, "So.", "No.")
+    for form in (asked, prompt):  # UltraFeedback's: whole conversations beside their prompt
+        (pair,) = read_pairs(write_rows(tmp_path / "rows.jsonl", [whole | {"prompt": form}])).preferences
+        assert (pair.prompt, pair.chosen, pair.rejected) == (prompt, "So.", "No.")
     start = "\n\nHuman: Hi.\n\nAssistant: Yes?\n\nHuman: Why?\n\nAssistant:"
     hh = [{"chosen": f"{start} So.", "rejected": f"{start} Such."}]
     (pair,) = read_pairs(write_rows(tmp_path / "hh.jsonl", hh)).preferences

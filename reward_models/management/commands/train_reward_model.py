@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from annotation.management.command import PipelineCommand
+from annotation.wording import count_nouns
 from reward_models.dataset import describe_left_out
 from reward_models.management.cautions import caution_of_training
 from reward_models.management.training import add_training_options, read_config, read_data, train_in_folder
 from reward_models.pair_sources import PAIRS_HELP
-from reward_models.wording import count_nouns
 
 
 class Command(PipelineCommand):
