@@ -24,6 +24,7 @@ from analysis.report import KeyNumber, Note, Paragraph, Part, Report, Section, T
 from analysis.results import format_interval, format_number
 from annotation.run_folders import plain, write_json
 from annotation.wording import count_nouns
+from reward_models.dataset import describe_left_out
 from reward_models.management.evaluation import blank_undefined, is_clear
 from reward_models.management.evaluation_details import MODEL
 
@@ -132,8 +133,10 @@ def _describe_scorers(evaluation: dict[str, Any], figures: dict[str, Drawing]) -
         "half right. Pooled AUC, the paper's measure, sets all chosen completions against all rejected ones, of other "
         "prompts too."
     )
+    left_out = describe_left_out(evaluation.get("pairs_left_out", {}))
     return [
         *([Note(" ".join(evaluation["cautions"]), "Read this first.")] if evaluation["cautions"] else []),
+        *([Note(" ".join(left_out), "Not tested on.")] if left_out else []),
         show_figure(figures["accuracy"], "Pair accuracy. Dashed: chance."),
         Table(("scorer", *MEASURES.values()), tuple(rows), caption=caption),
         Paragraph(note),

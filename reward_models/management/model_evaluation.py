@@ -10,7 +10,7 @@ import pandas as pd
 from annotation.record_readers import holds_records, read_comparisons
 from annotation.records import Comparison, Preference
 from reward_models.baselines import score_length, score_overlap
-from reward_models.dataset import describe_left_out, select_judgeable
+from reward_models.dataset import select_judgeable
 from reward_models.management.evaluation import Score, blank_undefined, gold_score
 from reward_models.management.evaluation_details import MODEL, evaluate_in_detail
 from reward_models.management.evaluation_page import write_evaluation
@@ -61,7 +61,6 @@ def evaluate_in_folder(
     """
     judgeable, _ = select_judgeable(preferences)
     _, left_out = select_judgeable(pair for pair in preferences if pair.split == split)
-    cautions = [*cautions, *describe_left_out(left_out)]
     results, tables = evaluate_in_detail(judgeable, scorers, votes, split, seed, cautions)
     results["pairs_left_out"] = left_out
     write_evaluation(results, tables, folder, f"How well {name} predicts votes")

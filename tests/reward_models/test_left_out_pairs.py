@@ -93,6 +93,8 @@ def test_an_evaluation_is_what_it_would_be_without_them_and_says_how_many(
             written = json.loads((options["output"] / "results.json").read_text())
             assert written["pairs_left_out"] == ({SAME: 1, EMPTY: 2} if name == "mixed" else {})
             assert written["calibration"]["validation_pairs"] == 6
+            page = (options["output"] / "report.html").read_text()
+            assert (f"1 pair left out, {SAME}. 2 pairs left out, {EMPTY}." in page) == (name == "mixed")
     assert results["clean"] == results["mixed"] and results["mixed"]["pairs"] == 6
 
 
