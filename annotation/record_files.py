@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from annotation.records import FILE_STEMS, Comment, Comparison, Preference, Ranking, Rating, to_dict
-from annotation.text_files import expect_new_file, make_folder
+from annotation.text_files import expect_new_file, make_folder, partial_path
 
 FORMATS = ("jsonl", "parquet", "csv")
 ROW_GROUP = 10_000  # rows of a Parquet file that are held back before they are written
@@ -142,7 +142,7 @@ _FILES: dict[str, type[RecordFile]] = {"jsonl": JsonLines, "parquet": Parquet, "
 def write_export(output: Path) -> Iterator[Path]:
     """The folder to write to; it becomes `output` when the block ends without an exception, and else is gone."""
     expect_new_file(output)
-    partial = output.with_name(output.name + ".partial")
+    partial = partial_path(output)
     shutil.rmtree(partial, ignore_errors=True)
     try:
         make_folder(partial)

@@ -30,7 +30,7 @@ from typing import Any
 import yaml
 
 from annotation.errors import InputError
-from annotation.text_files import expect_new_file, make_folder
+from annotation.text_files import expect_new_file, make_folder, partial_path
 
 RECORDED_PACKAGES = ("accelerate", "datasets", "Django", "numpy", "pandas", "scipy", "torch", "transformers")
 
@@ -77,20 +77,17 @@ def open_run(
         environment = describe_environment(seed=seed, device=device)
         write_json(partial / "environment.json", environment | {"seconds": round(time.monotonic() - started, 1)})
         partial.rename(output)
-    except InputError as error:
-        if resumable:
-            raise InputError(f"{error} To start anew, remove {partial} first.") from error
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    except BaseException:
+    except BaseException as error:
         if not resumable:
             shutil.rmtree(partial, ignore_errors=True)
+        elif isinstance(error, InputError):
+            raise InputError(f"{error} To start anew, remove {partial} first.") from error
         raise
 
 
 def expect_no_run(output: Path, *, resumable: bool = False, resume: bool = False) -> None:
     """InputError where `open_run` would refuse: to be asked before anything slow, such as loading a model."""
-    partial = partial_folder(output)
+    partial = partial_path(output)
     expect_new_file(output)
     if partial.exists() and not partial.is_dir():
         raise InputError(f"{partial} is a file; expected nothing there, or an interrupted run.")
@@ -98,13 +95,8 @@ def expect_no_run(output: Path, *, resumable: bool = False, resume: bool = False
         raise InputError(f"{partial} holds an interrupted run; pass --resume to continue it, or remove it.")
 
 
-def partial_folder(output: Path) -> Path:
-    """Where a run that will be `output` lies until it has finished."""
-    return output.with_name(output.name + ".partial")
-
-
 def _prepare_partial_folder(output: Path, *, resumable: bool) -> Path:
-    partial = partial_folder(output)
+    partial = partial_path(output)
     if partial.exists() and not resumable:
         shutil.rmtree(partial)
     make_folder(partial)

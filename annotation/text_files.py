@@ -17,6 +17,11 @@ def expect_new_file(output: Path) -> None:
         raise InputError(f"{output} exists already; name another --output or remove it first.")
 
 
+def partial_path(output: Path) -> Path:
+    """Where a file or a run's folder that will be `output` lies until it is whole."""
+    return output.with_name(output.name + ".partial")
+
+
 @contextlib.contextmanager
 def write_whole(output: Path, newline: str | None = None) -> Iterator[TextIO]:
     """The stream to write to; the file appears when the block ends without an exception, and else there is none.
@@ -24,7 +29,7 @@ def write_whole(output: Path, newline: str | None = None) -> Iterator[TextIO]:
     InputError if `output` exists or its folder cannot be made.
     """
     expect_new_file(output)
-    partial = output.with_name(output.name + ".partial")
+    partial = partial_path(output)
     try:
         make_folder(output.parent)
         with partial.open("w", encoding="utf-8", newline=newline) as stream:

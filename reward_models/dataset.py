@@ -4,7 +4,7 @@ import hashlib
 import json
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
@@ -51,13 +51,7 @@ def split_pairs(preferences: Iterable[Preference], near_duplicates: NearDuplicat
     preferences = list(preferences)
     none_looked_for = near_duplicates == "allow"
     clusters = PromptClusters({}) if none_looked_for else cluster_prompts(pair.prompt for pair in preferences)
-    usable, left_out = [], Counter[str]()
-    for pair in preferences:
-        reason = _why_unusable(pair)
-        if reason:
-            left_out[reason] += 1
-        else:
-            usable.append(pair)
+    usable, left_out = _leave_out(preferences, _why_unusable)
     if near_duplicates == "leave-out":
         apart = _keep_last_split(usable, clusters)
         left_out += Counter({"whose prompt has a near-duplicate in a later split": len(usable) - len(apart)})
@@ -73,14 +67,22 @@ def split_pairs(preferences: Iterable[Preference], near_duplicates: NearDuplicat
 
 def select_judgeable(preferences: Iterable[Preference]) -> tuple[list[Preference], dict[str, int]]:
     """Pairs of two completions between which one can choose, and how many others there are, by the reason."""
-    judgeable, left_out = [], Counter[str]()
+    judgeable, left_out = _leave_out(preferences, _why_not_judgeable)
+    return judgeable, dict(left_out)
+
+
+def _leave_out(
+    preferences: Iterable[Preference], why_not: Callable[[Preference], str]
+) -> tuple[list[Preference], Counter[str]]:
+    """Pairs for which there is no reason why not, and how many others there are, by the reason."""
+    kept, left_out = [], Counter[str]()
     for pair in preferences:
-        reason = _why_not_judgeable(pair)
+        reason = why_not(pair)
         if reason:
             left_out[reason] += 1
         else:
-            judgeable.append(pair)
-    return judgeable, dict(left_out)
+            kept.append(pair)
+    return kept, left_out
 
 
 def describe_left_out(counts: Mapping[str, int]) -> list[str]:

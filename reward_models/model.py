@@ -43,6 +43,8 @@ class PreferenceModel(torch.nn.Module):
         self.reads_bfloat16 = False
         if settings.layout in VERDICTS:
             self.verdict_ids = [_single_token(tokenizer, word) for word in (settings.good, settings.bad)]
+        # Whether a decoder-only model can be asked for the logits of the last places alone.
+        self.can_leave_out = "logits_to_keep" in inspect.signature(network.forward).parameters
         self.first_ids = _first_ids(tokenizer) if self.family == "decoder-only" else []
         separates = self.family == "decoder-only" and settings.layout == "scalar"
         self.separator_ids = _separator_ids(tokenizer) if separates else []
@@ -170,19 +172,14 @@ class PreferenceModel(torch.nn.Module):
         places = places.clamp(max=logits.shape[1] - 1)  # what lies behind a short row is no response
         return logits.gather(1, places[..., None].expand(-1, -1, logits.shape[-1]))
 
-    @property
-    def can_leave_out(self) -> bool:
-        """Whether a decoder-only model can be asked for the logits of the last places alone."""
-        return "logits_to_keep" in inspect.signature(self.network.forward).parameters
-
     def spans(self, prompts: Sequence[str], completions: Sequence[str]) -> list[tuple[int, int]] | None:
         """From which place to which each row's logits are held for the whole vocabulary; None where two columns, or a
         head, are all that is read."""
         if self.settings.layout != "likelihood":
             return None
-        prompt_ids, completion_ids = self.texts.encode_pairs(prompts, completions)
         if self.family == "encoder-decoder":
-            return [(0, len(row) + len(self.target)) for row in completion_ids]
+            return [(0, len(row) + len(self.target)) for row in self.texts.encode(completions)]
+        prompt_ids, completion_ids = self.texts.encode_pairs(prompts, completions)
         starts = [len(self.first_ids) + len(row) - 1 for row in prompt_ids]
         ends = [start + 1 + len(row) for start, row in zip(starts, completion_ids, strict=True)]
         return [(start if self.can_leave_out else 0, end) for start, end in zip(starts, ends, strict=True)]

@@ -11,7 +11,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from annotation.run_folders import RunFolder, open_run, partial_folder, plain
+from annotation.run_folders import RunFolder, open_run, plain
+from annotation.text_files import partial_path
 from rl.config import TrainingConfig, input_paths
 from rl.fitting import CHECKPOINT
 from rl.learner import Learner, restore_checkpoint, save_checkpoint
@@ -45,7 +46,7 @@ def open_books(
     """
     if not is_main():
         wait_for_all()
-        restore_alike(learner, config, partial_folder(output))
+        restore_alike(learner, config, partial_path(output))
         yield ClosedBooks()
         return
     with open_run(

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from annotation.errors import InputError
-from annotation.run_folders import RunFolder, expect_no_run, open_run, partial_folder, write_json
+from annotation.run_folders import RunFolder, expect_no_run, open_run, write_json
+from annotation.text_files import partial_path
 from reward_models.config import Loss, MarginBy, Precision, RewardModelConfig
 from reward_models.dataset import NearDuplicates, shuffle_votes, split_pairs
 from reward_models.layouts import Layout
@@ -135,7 +136,7 @@ def open_run_together(
     """A resumable run folder. Of several processes the first keeps it, the others only see it."""
     if not is_main():
         wait_for_all()
-        yield RunFolder(partial_folder(output))
+        yield RunFolder(partial_path(output))
         return
     # What comes from a hub has no path; its name stands in the configuration.
     inputs = [path for path in map(Path, (data.pairs, config.base_model)) if path.exists()]

@@ -12,6 +12,7 @@ from transformers import AutoModelForSeq2SeqLM, BertTokenizerFast, LEDConfig, LE
 
 from annotation.errors import InputError
 from reward_models.checkpoints import load_base_model
+from reward_models.layouts import LAYOUTS, Layout
 from reward_models.model import PreferenceModel
 from reward_models.scoring import Scorer, cut_to_room
 from reward_models.text_rows import choose_max_tokens, frame_of
@@ -24,9 +25,9 @@ from tests.reward_models.pairs import make_pairs
 FLOAT_SUMS = 1e-5  # float32 sums in another order
 
 
-def load(folder: Path, layout: str | None = None, max_tokens: int = 0) -> PreferenceModel:
+def load(folder: Path, layout: Layout | None = None, max_tokens: int = 0) -> PreferenceModel:
     torch.manual_seed(1)
-    return load_base_model(str(folder), layout, max_tokens=max_tokens).eval()  # type: ignore[arg-type]
+    return load_base_model(str(folder), layout, max_tokens=max_tokens).eval()
 
 
 @torch.no_grad()
@@ -75,7 +76,7 @@ def test_a_frame_is_what_the_tokenizer_puts_around_a_text(families: Path, base: 
     ],
 )
 def test_the_longest_completion_that_is_let_in_can_be_read(
-    family: str, layout: str, beside: int, families: Path
+    family: str, layout: Layout, beside: int, families: Path
 ) -> None:
     model = load(families / family, layout)
     fits, too_long = (" ".join(["red"] * (TABLE - beside + more)) for more in (0, 1))
@@ -108,7 +109,7 @@ def test_a_tokenizer_that_ends_texts_with_sep_serves_a_model_that_writes(base: P
     (tmp_path / "vocab.txt").write_text("\n".join(words))
     AutoModelForSeq2SeqLM.from_pretrained(base).save_pretrained(tmp_path)
     BertTokenizerFast(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
-    for layout in ("likelihood", "decoder-mean", "decoder", "encoder"):
+    for layout in LAYOUTS["encoder-decoder"]:
         model = load(tmp_path, layout)
         assert model.tokenizer.eos_token == "[SEP]"
         assert torch.isfinite(model(["say red"], ["blue."])).all()
@@ -199,7 +200,9 @@ def test_a_score_that_is_no_number_is_refused(base: Path) -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize(("family", "layout"), [("t5", "decoder-mean"), ("llama", "scalar")])
-def test_in_bfloat16_scores_are_not_rounded_to_its_grid(family: str, layout: str, base: Path, families: Path) -> None:
+def test_in_bfloat16_scores_are_not_rounded_to_its_grid(
+    family: str, layout: Layout, base: Path, families: Path
+) -> None:
     model = load(base if family == "t5" else families / family, layout)
     model.reads_bfloat16 = True
     scores = model(["say red number 1"] * 3, ["red blue.", "green.", "white black."])

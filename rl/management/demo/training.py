@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from annotation.run_folders import partial_folder
+from annotation.text_files import partial_path
 from rl.management.demo.experiment import RewardModelBudget, Study
 from rl.management.demo.workshop import Command, Result, Workplace, Workshop
 from rl.management.run_records import read_summary
@@ -99,7 +99,7 @@ def tuning_command(shop: Workplace[Study], arm: str, settings: list[str]) -> Com
 
 def resume_option(output: Path) -> list[str]:
     """What a command that can be resumed needs to go on with the run that was interrupted in `output`, if one was."""
-    return ["--resume"] if partial_folder(output).exists() else []
+    return ["--resume"] if partial_path(output).exists() else []
 
 
 def reward_model_command(shop: Workshop, name: str, seed: int) -> list[str | Path]:
